@@ -1,0 +1,82 @@
+package account
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
+
+	"doorward/internal/org"
+	"doorward/internal/refusal"
+)
+
+// Email is an address as it was typed, and the form in which it is compared.
+type Email struct {
+	Text string // for people and mail
+	Key  string // local part case-folded, domain in lower-case ASCII (IDNA, RFC 5891)
+}
+
+// ParseEmail reads one address: a dot-atom local part (RFC 5322 section 3.2.3) and a domain name with at least one dot. Look-alikes in
+// other scripts have another domain in ASCII and so stay distinct; a local part outside ASCII is refused. The refusal is at the field.
+func ParseEmail(field, s string) (Email, *refusal.Error) {
+	s = strings.TrimFunc(s, unicode.IsSpace)
+	switch {
+	case s == "":
+		return Email{}, refusal.Field(field, "email.missing")
+	case len(s) > 254:
+		return Email{}, refusal.Field(field, "email.long")
+	case !utf8.ValidString(s):
+		return Email{}, refusal.Field(field, "email.form")
+	}
+	s = norm.NFC.String(s)
+	local, domain, ok := strings.Cut(s, "@")
+	if !ok || strings.Contains(domain, "@") || local == "" || len(local) > 64 || strings.HasPrefix(local, ".") ||
+		strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
+		return Email{}, refusal.Field(field, "email.form")
+	}
+	for _, r := range local {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if r > unicode.MaxASCII {
+			return Email{}, refusal.Field(field, "email.ascii")
+		}
+		if !letter && !strings.ContainsRune(".!#$%&'*+/=?^_`{|}~-", r) {
+			return Email{}, refusal.Field(field, "email.form")
+		}
+	}
+	ascii, err := idna.Lookup.ToASCII(domain)
+	if err != nil || !strings.Contains(ascii, ".") || strings.HasSuffix(ascii, ".") || strings.HasPrefix(ascii, ".") || len(ascii) > 253 {
+		return Email{}, refusal.Field(field, "email.form")
+	}
+	for _, r := range ascii {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.') {
+			return Email{}, refusal.Field(field, "email.form")
+		}
+	}
+	ascii = strings.ToLower(ascii)
+	// Kept with the domain in ASCII when it has other letters, so that what is shown is what is mailed.
+	return Email{Text: local + "@" + strings.ToLower(domain), Key: org.Fold(local) + "@" + ascii}, nil
+}
+
+// SplitEmails cuts a field with several addresses at commas, semicolons and white space.
+func SplitEmails(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
+}
+
+// parseUsername reads a user name: 2 to 40 letters, digits, dots, hyphens and underscores, no @. Empty is none.
+func parseUsername(s string) (text, key string, fault *refusal.Error) {
+	s = strings.TrimSpace(norm.NFC.String(s))
+	if s == "" {
+		return "", "", nil
+	}
+	if n := utf8.RuneCountInString(s); n < 2 || n > 40 {
+		return "", "", refusal.Field("username", "username.form")
+	}
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_') {
+			return "", "", refusal.Field("username", "username.form")
+		}
+	}
+	return s, org.Fold(s), nil
+}

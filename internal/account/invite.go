@@ -1,0 +1,334 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"doorward/internal/access"
+	"doorward/internal/audit"
+	"doorward/internal/id"
+	"doorward/internal/license"
+	"doorward/internal/locale"
+	"doorward/internal/org"
+	"doorward/internal/outbox"
+	"doorward/internal/refusal"
+	"doorward/internal/secret"
+	"doorward/internal/sqldb"
+)
+
+// Invitation is what the people who are invited together get.
+type Invitation struct {
+	Emails   []string // as typed
+	Roles    []string // role keys; none is allowed
+	Language locale.Language
+	Expires  time.Time // when the roles end; zero: never
+}
+
+// Invited is the outcome for one address.
+type Outcome struct {
+	Email   string
+	Account id.Account
+	Token   secret.Text // the link's secret, for the operator alone; empty for everyone else
+	Err     error       // refusal or failure: nothing was made for this address
+}
+
+// MostInvited is how many addresses may be invited at once.
+const MostInvited = 200
+
+// Invite adds people and mails each a link. Every address has its own transaction and outcome, in the order given. The error concerns
+// them all: missing right, unknown role, proof too old.
+func (d *Directory) Invite(ctx context.Context, actor access.Actor, o id.Org, in Invitation) ([]Outcome, error) {
+	if len(in.Emails) == 0 {
+		return nil, refusal.Field("emails", "email.missing")
+	}
+	if len(in.Emails) > MostInvited {
+		return nil, refusal.Field("emails", "email.many", "Most", MostInvited)
+	}
+	read := d.DB.Read(ctx)
+	rights, err := d.Guard.Require(read, actor, access.PeopleInvite, o)
+	if err != nil {
+		return nil, d.Book.Refusal(ctx, actor, audit.AccountInvited, err)
+	}
+	if in.Roles, err = access.CheckRoles(rights.Org.Kind, in.Roles); err != nil {
+		return nil, err
+	}
+	if err := d.checkGrant(actor, rights, in.Roles); err != nil {
+		return nil, d.Book.Refusal(ctx, actor, audit.AccountInvited, err)
+	}
+	if in.Language != "" {
+		if _, ok := locale.Parse(string(in.Language)); !ok {
+			return nil, refusal.Field("language", "language.unknown")
+		}
+	}
+	if !in.Expires.IsZero() && !in.Expires.After(d.Now()) {
+		return nil, refusal.Field("expires_at", "expires.past")
+	}
+	out := make([]Outcome, 0, len(in.Emails))
+	seen := map[string]bool{}
+	for _, typed := range in.Emails {
+		r := Outcome{Email: typed}
+		email, fault := ParseEmail("emails", typed)
+		switch {
+		case fault != nil:
+			r.Err = fault
+		case seen[email.Key]:
+			r.Err = refusal.Field("emails", "email.twice")
+		default:
+			seen[email.Key] = true
+			r.Email = email.Text
+			r.Err = d.Book.Do(ctx, actor, audit.AccountInvited, func(tx sqldb.Tx) error {
+				return d.invite(tx, actor, o, in, email, &r)
+			})
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// checkGrant refuses roles that the actor may not give, and administrative ones without a fresh proof.
+func (d *Directory) checkGrant(actor access.Actor, rights access.Rights, roles []string) error {
+	may := rights.Assignable()
+	for _, r := range roles {
+		if !slices.Contains(may, r) {
+			e := refusal.New(refusal.Forbidden, "roles.beyond")
+			e.Denied = true
+			return e
+		}
+	}
+	if slices.Contains(roles, access.Administrator) || slices.Contains(roles, access.CoManager) {
+		return actor.RequireFresh(d.Now())
+	}
+	return nil
+}
+
+func (d *Directory) invite(tx sqldb.Tx, actor access.Actor, o id.Org, in Invitation, email Email, r *Outcome) error {
+	// Checked again inside the transaction: the right may have gone since the first address.
+	rights, err := d.Guard.Require(tx, actor, access.PeopleInvite, o)
+	if err != nil {
+		return err
+	}
+	if err := d.checkGrant(actor, rights, in.Roles); err != nil {
+		return err
+	}
+	there, err := sqldb.All(tx, scan, `select `+columns+` from accounts where org_id = $1 and email_key = $2`, o, email.Key)
+	if err != nil {
+		return err
+	}
+	if len(there) > 0 {
+		return refusal.Field("emails", "email.there_"+string(there[0].State))
+	}
+	to, err := org.Find(tx, o)
+	if err != nil {
+		return err
+	}
+	if err := license.TakeSeat(tx, o); err != nil {
+		return err
+	}
+	now := d.Now()
+	a := Account{ID: id.New[id.Account](now), Org: o, Email: email.Text, EmailKey: email.Key, Language: in.Language, State: Invited, Created: now, InvitedAt: now}
+	if err := insert(tx, a); err != nil {
+		if sqldb.Unique(err) {
+			return refusal.Field("emails", "email.there_invited")
+		}
+		return err
+	}
+	for _, role := range in.Roles {
+		if err := access.Assign(tx, now, o, a.ID, role, in.Expires); err != nil {
+			return err
+		}
+	}
+	if err := audit.Record(tx, now, audit.Event{Org: o, Action: audit.AccountInvited, Actor: actor, Target: audit.TargetOf(a.ID),
+		Data: map[string]any{"roles": in.Roles}, Person: map[string]any{"email": a.Email}}); err != nil {
+		return err
+	}
+	r.Account = a.ID
+	token, err := d.sendInvitation(tx, actor, to, a, in.Roles)
+	if actor.Kind == access.OperatorActor {
+		r.Token = token
+	}
+	return err
+}
+
+func insert(tx sqldb.Tx, a Account) error {
+	_, err := tx.Exec(`insert into accounts (id, org_id, email, email_key, username, username_key, name, language, time_zone, state, created_at,
+		invited_at, activated_at, last_sign_in_at, link_used_at) values ($1, $2, $3, $4, null, null, $5, $6, '', $7, $8, $8, 0, 0, 0)`,
+		a.ID, a.Org, a.Email, a.EmailKey, a.Name, a.Language, a.State, sqldb.Micros(a.Created))
+	return err
+}
+
+// sendInvitation makes the account's one living activation link and mails it. Only the operator's command line is given the secret,
+// and that is an event.
+func (d *Directory) sendInvitation(tx sqldb.Tx, actor access.Actor, o org.Org, a Account, roles []string) (secret.Text, error) {
+	token, until, err := d.issue(tx, o, a, Activate)
+	if err != nil {
+		return "", err
+	}
+	if err := outbox.Discard(tx, a.ID, outbox.KindInvite); err != nil {
+		return "", err
+	}
+	inviter := ""
+	if actor.Kind == access.AccountActor {
+		who, err := Lookup(tx, actor.Account)
+		if err != nil {
+			return "", err
+		}
+		inviter = who.Shown()
+	}
+	if err := d.Queue.Enqueue(tx, o.ID, a.ID, outbox.Invite{Inviter: inviter, Roles: roles, Token: string(token), Until: until}, o.Rules.LinkLife); err != nil {
+		return "", err
+	}
+	if actor.Kind != access.OperatorActor {
+		return "", nil
+	}
+	return token, audit.Record(tx, d.Now(), audit.Event{Org: o.ID, Action: audit.LinkPrinted, Actor: actor, Target: audit.TargetOf(a.ID),
+		Data: map[string]any{"purpose": string(Activate)}})
+}
+
+// Founded is what Found made.
+type Founded struct {
+	Org     org.Org
+	Account Account
+	Token   secret.Text
+}
+
+// Found creates the provider and its first administrator. Only the operator may, and only once: afterwards it returns a Conflict
+// refusal. The administrator is not mailed: the operator is given the activation link.
+func (d *Directory) Found(ctx context.Context, actor access.Actor, name, slug, email string, language locale.Language) (Founded, error) {
+	var f Founded
+	if err := access.RequireOperator(actor); err != nil {
+		return f, err
+	}
+	address, fault := ParseEmail("admin", email)
+	if fault != nil {
+		return f, fault
+	}
+	err := d.Book.Do(ctx, actor, audit.OrgCreated, func(tx sqldb.Tx) error {
+		if _, err := org.Provider(tx); !refusal.Is(err, refusal.NotFound) {
+			return errors.Join(err, refusal.New(refusal.Conflict, "init.done"))
+		}
+		now := d.Now()
+		o, err := org.Create(tx, now, actor, org.New{Kind: access.Provider, Slug: slug, Name: name, Language: language})
+		if err != nil {
+			return err
+		}
+		if err := license.Open(tx, o.ID, o.Kind); err != nil {
+			return err
+		}
+		if err := license.TakeSeat(tx, o.ID); err != nil {
+			return err
+		}
+		a := Account{ID: id.New[id.Account](now), Org: o.ID, Email: address.Text, EmailKey: address.Key, State: Invited, Created: now, InvitedAt: now}
+		if err := insert(tx, a); err != nil {
+			return err
+		}
+		if err := access.Assign(tx, now, o.ID, a.ID, access.Administrator, time.Time{}); err != nil {
+			return err
+		}
+		if err := audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.AccountInvited, Actor: actor, Target: audit.TargetOf(a.ID),
+			Data: map[string]any{"roles": []string{access.Administrator}}, Person: map[string]any{"email": a.Email}}); err != nil {
+			return err
+		}
+		token, _, err := d.issue(tx, o, a, Activate)
+		if err != nil {
+			return err
+		}
+		f = Founded{Org: o, Account: a, Token: token}
+		return audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.LinkPrinted, Actor: actor, Target: audit.TargetOf(a.ID),
+			Data: map[string]any{"purpose": string(Activate)}})
+	})
+	return f, err
+}
+
+// CreateOrg makes an organisation under parent, with its seats. It returns refusals at the fields slug, name, language, time_zone.
+func (d *Directory) CreateOrg(ctx context.Context, actor access.Actor, n org.New) (org.Org, error) {
+	var o org.Org
+	err := d.Book.Do(ctx, actor, audit.OrgCreated, func(tx sqldb.Tx) error {
+		rights, err := d.Guard.Require(tx, actor, access.OrgCreate, n.Parent)
+		if err != nil {
+			return err
+		}
+		if !rights.MayCreate(n.Kind) {
+			return refusal.Field("kind", "org.kind")
+		}
+		if o, err = org.Create(tx, d.Now(), actor, n); err != nil {
+			return err
+		}
+		return license.Open(tx, o.ID, o.Kind)
+	})
+	return o, err
+}
+
+// SetSeats changes an organisation's seat limit; license.Unlimited takes it away.
+func (d *Directory) SetSeats(ctx context.Context, actor access.Actor, o id.Org, limit int64) error {
+	if limit < 0 && limit != license.Unlimited || limit > 1_000_000 {
+		return refusal.Field("seat_limit", "seats.form")
+	}
+	return d.Book.Do(ctx, actor, audit.SeatsChanged, func(tx sqldb.Tx) error {
+		if _, err := d.Guard.Require(tx, actor, access.SeatsSet, o); err != nil {
+			return err
+		}
+		before, err := license.SeatsOf(tx, o)
+		if err != nil {
+			return err
+		}
+		if err := license.SetLimit(tx, o, limit); err != nil {
+			return err
+		}
+		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SeatsChanged, Actor: actor, Target: audit.TargetOf(o),
+			Data: map[string]any{"before": before.Limit, "after": limit}})
+	})
+}
+
+// Resend mails a pending account a new link; the old one dies. The operator is given the secret.
+func (d *Directory) Resend(ctx context.Context, actor access.Actor, o id.Org, a id.Account) (secret.Text, error) {
+	var token secret.Text
+	err := d.Book.Do(ctx, actor, audit.AccountResent, func(tx sqldb.Tx) error {
+		acc, held, _, err := d.person(tx, actor, access.PeopleResend, o, a)
+		if err != nil {
+			return err
+		}
+		if acc.State != Invited {
+			return refusal.New(refusal.Conflict, "account.not_pending")
+		}
+		to, err := org.Find(tx, o)
+		if err != nil {
+			return err
+		}
+		if token, err = d.sendInvitation(tx, actor, to, acc, held); err != nil {
+			return err
+		}
+		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.AccountResent, Actor: actor, Target: audit.TargetOf(a)})
+	})
+	return token, err
+}
+
+// Withdraw takes an invitation back: the account is gone, its link dead, its seat free, and the address can be invited anew.
+func (d *Directory) Withdraw(ctx context.Context, actor access.Actor, o id.Org, a id.Account) error {
+	return d.Book.Do(ctx, actor, audit.AccountWithdrawn, func(tx sqldb.Tx) error {
+		acc, _, _, err := d.person(tx, actor, access.PeopleWithdraw, o, a)
+		if err != nil {
+			return err
+		}
+		if err := access.UnassignAll(tx, o, a); err != nil {
+			return err
+		}
+		if err := outbox.Discard(tx, a, outbox.KindInvite); err != nil {
+			return err
+		}
+		// Only a pending account goes; one that was activated a moment ago stays.
+		n, err := tx.Exec(`delete from accounts where id = $1 and org_id = $2 and state = 'invited' and activated_at = 0`, a, o)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return refusal.New(refusal.Conflict, "account.not_pending")
+		}
+		if err := license.ReturnSeat(tx, o); err != nil {
+			return err
+		}
+		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.AccountWithdrawn, Actor: actor, Target: audit.TargetOf(a),
+			Person: map[string]any{"email": acc.Email}})
+	})
+}

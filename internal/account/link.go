@@ -1,0 +1,325 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"doorward/internal/access"
+	"doorward/internal/audit"
+	"doorward/internal/factor"
+	"doorward/internal/id"
+	"doorward/internal/org"
+	"doorward/internal/outbox"
+	"doorward/internal/refusal"
+	"doorward/internal/revoke"
+	"doorward/internal/secret"
+	"doorward/internal/sqldb"
+	"doorward/internal/throttle"
+)
+
+// Purpose is what a one-time link is for. It stands in the token's prefix too, so that a token is good for nothing else.
+type Purpose string
+
+// The purposes.
+const (
+	Activate Purpose = "activate"
+	Reset    Purpose = "reset"
+)
+
+func (p Purpose) prefix() string {
+	if p == Reset {
+		return "dwr_"
+	}
+	return "dwa_"
+}
+
+// Path is the path of the page that a token opens.
+func (p Purpose) Path(token secret.Text) string {
+	return "/" + string(p) + "/" + url.PathEscape(string(token))
+}
+
+// link is a one-time link. It dies by use, by a newer one, by its time, and when its account is revoked.
+type link struct {
+	ID      id.Link
+	Org     id.Org
+	Account id.Account
+	Purpose Purpose
+	State   string // open, used, void
+	Seq     int64
+	Expires time.Time
+}
+
+const linkColumns = `id, org_id, account_id, purpose, state, seq, expires_at`
+
+func scanLink(row sqldb.Row) (l link, err error) {
+	return l, row(&l.ID, &l.Org, &l.Account, &l.Purpose, &l.State, &l.Seq, sqldb.Time(&l.Expires))
+}
+
+// issue makes the account's one living link of a purpose.
+func (d *Directory) issue(tx sqldb.Tx, o org.Org, a Account, p Purpose) (secret.Text, time.Time, error) {
+	now := d.Now()
+	life := o.Rules.LinkLife
+	if p == Reset {
+		life = o.Rules.ResetLife
+	}
+	if _, err := tx.Exec(`update links set state = 'void' where account_id = $1 and purpose = $2 and state = 'open'`, a.ID, p); err != nil {
+		return "", time.Time{}, err
+	}
+	seq, err := revoke.Head(tx)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	token, until := secret.Token(p.prefix()), now.Add(life)
+	_, err = tx.Exec(`insert into links (id, org_id, account_id, purpose, token_hash, state, seq, created_at, expires_at, used_at)
+		values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, 0)`,
+		id.New[id.Link](now), o.ID, a.ID, p, secret.Hash(token), seq, sqldb.Micros(now), sqldb.Micros(until))
+	return token, until, err
+}
+
+// Opened is what a link's page needs to know.
+type Opened struct {
+	Org     org.Org
+	Account Account
+	Good    bool // the link can be used now
+	Done    bool // it cannot, because the account is active already: with Activate
+	MinPass int  // shortest password
+	link    link
+}
+
+var errNoLink = refusal.New(refusal.Expired, "link.expired")
+
+// Open looks a link up and changes nothing. A token that was never issued gives an Expired refusal; one that is no longer good gives
+// Good false.
+func (d *Directory) Open(ctx context.Context, p Purpose, token secret.Text) (Opened, error) {
+	return d.open(d.DB.Read(ctx), p, token)
+}
+
+func (d *Directory) open(tx sqldb.Tx, p Purpose, token secret.Text) (Opened, error) {
+	var op Opened
+	if !strings.HasPrefix(string(token), p.prefix()) || len(token) > 100 {
+		return op, errNoLink
+	}
+	l, err := sqldb.One(tx, scanLink, `select `+linkColumns+` from links where token_hash = $1 and purpose = $2`, secret.Hash(token), p)
+	if errors.Is(err, sqldb.ErrNone) {
+		return op, errNoLink
+	}
+	if err != nil {
+		return op, err
+	}
+	op.link = l
+	if op.Org, err = org.Find(tx, l.Org); err != nil {
+		return op, err
+	}
+	if op.Account, err = Find(tx, l.Org, l.Account); err != nil {
+		return op, err
+	}
+	void, err := revoke.Since(tx, l.Account, l.Org, l.Seq)
+	if err != nil {
+		return op, err
+	}
+	right := map[Purpose]State{Activate: Invited, Reset: Active}[p]
+	op.Good = l.State == "open" && !void && d.Now().Before(l.Expires) && op.Account.State == right
+	op.Done = p == Activate && op.Account.State == Active && l.State == "used"
+	held, err := access.Held(tx, l.Org, l.Account, d.Now())
+	op.MinPass = op.Org.Rules.MinLength(administrative(op.Org.Kind, held), d.Now())
+	return op, err
+}
+
+func administrative(k access.OrgKind, roles []string) bool {
+	for _, r := range roles {
+		if access.Administrative(k, r) {
+			return true
+		}
+	}
+	return false
+}
+
+// personal are the words that a password must not consist of.
+func (op Opened) personal() []string { return Personal(op.Org, op.Account) }
+
+// Personal returns the words that someone's password must not consist of.
+func Personal(o org.Org, a Account) []string {
+	return []string{a.Email, a.Name, a.Username, o.Name, o.Slug, "doorward"}
+}
+
+// Use spends a link: the account gets the password and, with Activate, becomes active. It does not sign in. Of any number of parallel
+// uses one succeeds; the others get an Expired refusal. The mailbox is proved by it: the link vouches for a first factor.
+func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again secret.Text, client access.Client) (Opened, error) {
+	op, err := d.Open(ctx, p, token)
+	if err != nil {
+		return op, err
+	}
+	if !op.Good {
+		return op, errNoLink
+	}
+	if fault := factor.CheckNew(password, again, op.MinPass, op.personal()); fault != nil {
+		return op, fault
+	}
+	phc, err := d.Hasher.Hash(ctx, factor.Normalize(password)) // not inside the transaction: it takes its time
+	if err != nil {
+		return op, err
+	}
+	actor := access.Holder(op.Account.ID, op.Org.ID, client)
+	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		now := d.Now()
+		// The account's row first: it is what parallel uses, disabling and withdrawing meet at.
+		var n int64
+		var err error
+		if p == Activate {
+			n, err = tx.Exec(`update accounts set state = 'active', activated_at = $1, link_used_at = $1 where id = $2 and org_id = $3 and state = 'invited'`,
+				sqldb.Micros(now), op.Account.ID, op.Org.ID)
+		} else {
+			n, err = tx.Exec(`update accounts set link_used_at = $1 where id = $2 and org_id = $3 and state = 'active'`,
+				sqldb.Micros(now), op.Account.ID, op.Org.ID)
+		}
+		if err != nil || n == 0 {
+			return errors.Join(err, errNoLink)
+		}
+		fresh, err := d.open(tx, p, token)
+		if err != nil {
+			return err
+		}
+		if n, err = tx.Exec(`update links set state = 'used', used_at = $1 where id = $2 and state = 'open' and expires_at > $1`,
+			sqldb.Micros(now), fresh.link.ID); err != nil || n == 0 {
+			return errors.Join(err, errNoLink)
+		}
+		if void, err := revoke.Since(tx, op.Account.ID, op.Org.ID, fresh.link.Seq); err != nil || void {
+			return errors.Join(err, errNoLink)
+		}
+		if _, err := tx.Exec(`update links set state = 'void' where account_id = $1 and state = 'open'`, op.Account.ID); err != nil {
+			return err
+		}
+		if err := factor.SetPassword(tx, now, op.Org.ID, op.Account.ID, phc); err != nil {
+			return err
+		}
+		if err := throttle.Clear(tx, PasswordTries(op.Account.ID)); err != nil {
+			return err
+		}
+		action := audit.AccountActivated
+		if p == Reset {
+			action = audit.PasswordReset
+			if err := d.Queue.Enqueue(tx, op.Org.ID, op.Account.ID, outbox.PasswordChanged{At: now}, 24*time.Hour); err != nil {
+				return err
+			}
+		}
+		if err := audit.Record(tx, now, audit.Event{Org: op.Org.ID, Action: action, Actor: actor, Target: audit.TargetOf(op.Account.ID)}); err != nil {
+			return err
+		}
+		// Whoever may have been in, or half in, before the mailbox's owner came is out.
+		_, err = revoke.Subject(tx, now, revoke.Account, op.Account.ID)
+		return err
+	})
+	if err != nil {
+		return op, d.noteLost(ctx, op, actor, err)
+	}
+	return op, nil
+}
+
+// noteLost records that a link was presented that was no longer good.
+func (d *Directory) noteLost(ctx context.Context, op Opened, actor access.Actor, err error) error {
+	if !refusal.Is(err, refusal.Expired) {
+		return err
+	}
+	recErr := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		return audit.Record(tx, d.Now(), audit.Event{Org: op.Org.ID, Action: audit.LinkRefused, Outcome: audit.Refused,
+			Reason: string(op.link.Purpose), Actor: actor, Target: audit.TargetOf(op.Account.ID)})
+	})
+	return errors.Join(err, recErr)
+}
+
+// PasswordTries is the throttle's key of an account's password.
+func PasswordTries(a id.Account) throttle.Key { return throttle.Subject("password", string(a)) }
+
+// CodeTries is the throttle's key of an account's second factors of a kind.
+func CodeTries(kind string, a id.Account) throttle.Key { return throttle.Subject(kind, string(a)) }
+
+// Mails that a stranger can cause are few: per account, and per client address.
+const (
+	mailsPerAccount = 3
+	mailsPerAddress = 30
+	mailsWindow     = time.Hour
+)
+
+// AskAgain mails the holder of an old activation link a new one. It returns nil whatever the token was, so that the page tells nothing;
+// a Limited refusal comes only from the client's own address.
+func (d *Directory) AskAgain(ctx context.Context, token secret.Text, client access.Client) (Opened, error) {
+	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-address", client.Address, mailsPerAddress, mailsWindow)); err != nil {
+		return Opened{}, err
+	}
+	op, err := d.Open(ctx, Activate, token)
+	if refusal.As(err) != nil {
+		return op, nil
+	}
+	if err != nil {
+		return op, err
+	}
+	return op, d.mailLink(ctx, op.Org, op.Account, access.Holder(op.Account.ID, op.Org.ID, client), audit.LinkRequested)
+}
+
+// Forgot mails a reset link to the account that the identifier finds, or a fresh invitation to one that was never activated. It returns
+// nil whatever it finds; a Limited refusal comes only from the client's own address.
+func (d *Directory) Forgot(ctx context.Context, o org.Org, identifier string, client access.Client) error {
+	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-address", client.Address, mailsPerAddress, mailsWindow)); err != nil {
+		return err
+	}
+	if o.ID == "" { // an organisation that does not exist answers alike
+		return nil
+	}
+	a, ok, err := ByIdentifier(d.DB.Read(ctx), o.ID, identifier)
+	if err != nil || !ok {
+		return err
+	}
+	return d.mailLink(ctx, o, a, access.Visitor(client), audit.ResetRequested)
+}
+
+// mailLink mails the link that fits the account's state, unless it had enough of them this hour. A disabled account gets none.
+func (d *Directory) mailLink(ctx context.Context, o org.Org, a Account, actor access.Actor, action audit.Action) error {
+	if a.State == Disabled || o.State != access.Active {
+		return nil
+	}
+	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-account", string(a.ID), mailsPerAccount, mailsWindow)); err != nil {
+		if refusal.Is(err, refusal.Limited) {
+			return nil // told to nobody: the answer must not depend on the account
+		}
+		return err
+	}
+	return d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		a, err := Find(tx, o.ID, a.ID)
+		if err != nil {
+			return err
+		}
+		now := d.Now()
+		switch {
+		case a.State == Invited:
+			held, err := access.Held(tx, o.ID, a.ID, now)
+			if err != nil {
+				return err
+			}
+			if _, err := d.sendInvitation(tx, actor, o, a, held); err != nil {
+				return err
+			}
+		case a.State == Active && action == audit.ResetRequested:
+			token, until, err := d.issue(tx, o, a, Reset)
+			if err != nil {
+				return err
+			}
+			if err := outbox.Discard(tx, a.ID, outbox.KindReset); err != nil {
+				return err
+			}
+			if err := d.Queue.Enqueue(tx, o.ID, a.ID, outbox.Reset{Token: string(token), Until: until}, o.Rules.ResetLife); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+		return audit.Record(tx, now, audit.Event{Org: o.ID, Action: action, Actor: actor, Target: audit.TargetOf(a.ID)})
+	})
+}
+
+// MinLength is the shortest password that an account may choose.
+func MinLength(o org.Org, held []string, now time.Time) int {
+	return o.Rules.MinLength(administrative(o.Kind, held), now)
+}

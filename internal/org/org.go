@@ -1,0 +1,278 @@
+// Package org owns organisations: name, tenant domain, language, time zone, and the rules that are set for each. The tree itself,
+// and who may do what in it, is access's.
+package org
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+
+	"doorward/internal/access"
+	"doorward/internal/audit"
+	"doorward/internal/id"
+	"doorward/internal/locale"
+	"doorward/internal/policy"
+	"doorward/internal/refusal"
+	"doorward/internal/sqldb"
+)
+
+// Setup is how far Initial Setup of an organisation is.
+type Setup string
+
+// SetupDone is the only setup state until Initial Setup exists.
+const SetupDone Setup = "done"
+
+// Org is an organisation.
+type Org struct {
+	ID       id.Org
+	Parent   id.Org // empty for the provider
+	Kind     access.OrgKind
+	State    access.State
+	Slug     string // tenant domain
+	Name     string
+	Language locale.Language
+	TimeZone string // IANA name
+	Country  string // ISO 3166-1 alpha-2, may be empty
+	Setup    Setup
+	Created  time.Time
+	Rules    policy.Rules
+}
+
+// Location returns the organisation's time zone; UTC when the name is not known on this machine.
+func (o Org) Location() *time.Location {
+	if l, err := time.LoadLocation(o.TimeZone); err == nil {
+		return l
+	}
+	return time.UTC
+}
+
+// SignInPath is the path of the organisation's own sign-in page.
+func (o Org) SignInPath() string { return "/o/" + o.Slug + "/login" }
+
+// HomePath is the path of the organisation's welcome page and dashboard.
+func (o Org) HomePath() string { return "/o/" + o.Slug + "/" }
+
+// settings is what an organisation sets for itself; what is absent has its default.
+type settings struct {
+	SecondFactor policy.Mode `json:"second_factor,omitempty"`
+}
+
+const columns = `o.id, n.parent_id, n.kind, n.state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.settings`
+
+const from = ` from orgs o join org_nodes n on n.id = o.id`
+
+func scan(row sqldb.Row) (o Org, err error) {
+	var text string
+	if err := row(&o.ID, sqldb.Text(&o.Parent), &o.Kind, &o.State, &o.Slug, &o.Name, &o.Language, &o.TimeZone, &o.Country, &o.Setup,
+		sqldb.Time(&o.Created), &text); err != nil {
+		return o, err
+	}
+	var s settings
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return o, err
+	}
+	o.Rules = policy.Defaults()
+	if s.SecondFactor != "" {
+		o.Rules.SecondFactor = s.SecondFactor
+	}
+	return o, nil
+}
+
+// Find returns an organisation, or a NotFound refusal.
+func Find(tx sqldb.Tx, org id.Org) (Org, error) {
+	return found(sqldb.One(tx, scan, `select `+columns+from+` where o.id = $1`, org))
+}
+
+// BySlug returns the organisation with that tenant domain, however it is spelled, or a NotFound refusal.
+func BySlug(tx sqldb.Tx, slug string) (Org, error) {
+	key, fault := FoldSlug(slug)
+	if fault != nil {
+		return Org{}, refusal.New(refusal.NotFound, "error.not_found")
+	}
+	return found(sqldb.One(tx, scan, `select `+columns+from+` where o.slug_key = $1`, key))
+}
+
+func found(o Org, err error) (Org, error) {
+	if errors.Is(err, sqldb.ErrNone) {
+		return o, refusal.New(refusal.NotFound, "error.not_found")
+	}
+	return o, err
+}
+
+var slugForm = regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)*$`)
+
+// reservedSlugs would be read as something else than an organisation's name.
+var reservedSlugs = []string{"admin", "api", "assets", "doorward", "login", "logout", "me", "o", "oauth", "root", "scim", "support", "system", "www"}
+
+// FoldSlug returns a tenant domain in its one canonical form: lower-case letters, digits, dots and hyphens, 63 at most, neither dot
+// nor hyphen at an end or twice in a row. The refusal is at the field "slug".
+func FoldSlug(s string) (string, *refusal.Error) {
+	for _, r := range s {
+		if r > unicode.MaxASCII {
+			return "", refusal.Field("slug", "slug.form")
+		}
+	}
+	s = strings.ToLower(strings.TrimSpace(s))
+	switch {
+	case s == "":
+		return "", refusal.Field("slug", "slug.missing")
+	case len(s) > 63:
+		return "", refusal.Field("slug", "slug.long")
+	case !slugForm.MatchString(s), strings.HasPrefix(s, "xn--"):
+		return "", refusal.Field("slug", "slug.form")
+	case slices.Contains(reservedSlugs, s):
+		return "", refusal.Field("slug", "slug.reserved")
+	}
+	return s, nil
+}
+
+// CheckName returns an organisation's name without outer space, or a refusal at the field "name".
+func CheckName(s string) (string, *refusal.Error) {
+	s = strings.Join(strings.Fields(norm.NFC.String(s)), " ")
+	switch {
+	case s == "":
+		return "", refusal.Field("name", "name.missing")
+	case len([]rune(s)) > 100:
+		return "", refusal.Field("name", "name.long", "Most", 100)
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return "", refusal.Field("name", "name.form")
+		}
+	}
+	return s, nil
+}
+
+// Fold returns a text's search form: NFC and case-folded.
+func Fold(s string) string { return cases.Fold().String(norm.NFC.String(s)) }
+
+// New describes an organisation that is to be made.
+type New struct {
+	Kind     access.OrgKind
+	Parent   id.Org // empty for the provider
+	Slug     string
+	Name     string
+	Language locale.Language // empty: the parent's
+	TimeZone string          // empty: the parent's
+}
+
+// Create makes an organisation in the caller's transaction. Rights are the caller's business; refusals are at the fields slug, name,
+// language and time_zone.
+func Create(tx sqldb.Tx, now time.Time, actor access.Actor, n New) (Org, error) {
+	slug, slugFault := FoldSlug(n.Slug)
+	name, nameFault := CheckName(n.Name)
+	o := Org{ID: id.New[id.Org](now), Parent: n.Parent, Kind: n.Kind, State: access.Active, Slug: slug, Name: name,
+		Language: n.Language, TimeZone: n.TimeZone, Setup: SetupDone, Created: now, Rules: policy.Defaults()}
+	if n.Parent != "" && (n.Language == "" || n.TimeZone == "") {
+		parent, err := Find(tx, n.Parent)
+		if err != nil {
+			return o, err
+		}
+		if o.Language == "" {
+			o.Language = parent.Language
+		}
+		if o.TimeZone == "" {
+			o.TimeZone = parent.TimeZone
+		}
+	}
+	if o.Language == "" {
+		o.Language = locale.English
+	}
+	if o.TimeZone == "" {
+		o.TimeZone = "UTC"
+	}
+	var languageFault, zoneFault *refusal.Error
+	if _, ok := locale.Parse(string(o.Language)); !ok {
+		languageFault = refusal.Field("language", "language.unknown")
+	}
+	if _, err := time.LoadLocation(o.TimeZone); err != nil || len(o.TimeZone) > 60 {
+		zoneFault = refusal.Field("time_zone", "time_zone.unknown")
+	}
+	if err := refusal.All(nameFault, slugFault, languageFault, zoneFault); err != nil {
+		return o, err
+	}
+	taken, err := sqldb.One(tx, sqldb.Value[int64], `select count(*) from orgs where slug_key = $1`, slug)
+	if err != nil {
+		return o, err
+	}
+	if taken > 0 {
+		return o, slugTaken()
+	}
+	if err := access.Attach(tx, access.Node{ID: o.ID, Parent: o.Parent, Kind: o.Kind, State: o.State}); err != nil {
+		return o, err
+	}
+	if _, err := tx.Exec(`insert into orgs (id, slug, slug_key, name, name_key, language, time_zone, country, setup, settings, created_at)
+		values ($1, $2, $2, $3, $4, $5, $6, '', $7, '{}', $8)`,
+		o.ID, slug, o.Name, Fold(o.Name), o.Language, o.TimeZone, o.Setup, sqldb.Micros(now)); err != nil {
+		if sqldb.Unique(err) { // two at once: the other was first
+			return o, slugTaken()
+		}
+		return o, err
+	}
+	facts := map[string]any{"kind": string(o.Kind), "slug": o.Slug, "name": o.Name, "parent": string(o.Parent)}
+	if err := audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.OrgCreated, Actor: actor, Target: audit.TargetOf(o.ID), Data: facts}); err != nil {
+		return o, err
+	}
+	if o.Parent == "" {
+		return o, nil
+	}
+	return o, audit.Record(tx, now, audit.Event{Org: o.Parent, Action: audit.OrgCreated, Actor: actor, Target: audit.TargetOf(o.ID), Data: facts})
+}
+
+func slugTaken() error {
+	e := refusal.Field("slug", "slug.taken")
+	e.Code = refusal.Invalid
+	return e
+}
+
+// Provider returns the installation's root organisation, or a NotFound refusal before `doorward init`.
+func Provider(tx sqldb.Tx) (Org, error) {
+	return found(sqldb.One(tx, scan, `select `+columns+from+` where n.parent_id is null`))
+}
+
+// Page is a stretch of a list of organisations.
+type Page struct {
+	Orgs []Org
+	Next string // pass as after to get the next stretch; empty at the end
+}
+
+// Children returns the organisations under parent whose name begins with search, in the order of their names, those after the one
+// named by after. groups limits them to the groups of that account (access.Rights.GroupsOnly).
+func Children(tx sqldb.Tx, parent id.Org, groups id.Account, search, after string, most int) (Page, error) {
+	afterName, afterID, _ := strings.Cut(after, "\x1f")
+	search = Fold(strings.TrimSpace(search))
+	args := []any{parent, afterName, afterID}
+	where := ` where n.parent_id = $1 and (o.name_key > $2 or (o.name_key = $2 and o.id > $3))`
+	if search != "" {
+		args = append(args, search, search+"\U0010ffff")
+		where += ` and o.name_key >= $4 and o.name_key < $5`
+	}
+	if groups != "" {
+		args = append(args, groups)
+		where += ` and exists (select 1 from org_group_orgs go join org_group_accounts ga on ga.group_id = go.group_id
+			where go.member_id = o.id and ga.account_id = $` + string(rune('0'+len(args))) + `)`
+	}
+	args = append(args, most+1)
+	list, err := sqldb.All(tx, scan, `select `+columns+from+where+` order by o.name_key, o.id limit $`+string(rune('0'+len(args))), args...)
+	p := Page{Orgs: list}
+	if len(list) > most {
+		p.Orgs = list[:most]
+		last := p.Orgs[most-1]
+		p.Next = Fold(last.Name) + "\x1f" + string(last.ID)
+	}
+	return p, err
+}
+
+// All returns every organisation, parents before children, for the command line.
+func All(ctx context.Context, db *sqldb.DB) ([]Org, error) {
+	return sqldb.All(db.Read(ctx), scan, `select `+columns+from+` order by
+		case n.kind when 'provider' then 0 when 'msp' then 1 else 2 end, o.slug_key`)
+}

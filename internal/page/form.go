@@ -1,0 +1,81 @@
+package page
+
+import (
+	"net/url"
+
+	"doorward/internal/refusal"
+)
+
+// Form is what was typed and what is wrong with it. The zero value is a form that nobody sent yet.
+type Form struct {
+	Values url.Values
+	Errors []*refusal.Error
+}
+
+// FormOf returns the form to show again after err: its refusals, and the typed values without those of the secret fields
+// (passwords, codes). An err that is no refusal adds none.
+func FormOf(v url.Values, err error, secretFields ...string) Form {
+	f := Form{Values: url.Values{}}
+	for field, list := range v {
+		f.Values[field] = list
+	}
+	for _, field := range secretFields {
+		f.Values.Del(field)
+	}
+	if e := refusal.As(err); e != nil {
+		f.Errors = append([]*refusal.Error{e}, e.More...)
+	}
+	return f
+}
+
+// Sent tells whether the form comes back to the person, rather than being shown for the first time.
+func (f Form) Sent() bool { return f.Values != nil }
+
+// Err returns the first error of a field as a sentence, "" when there is none.
+func (b *Base) Err(field string) string {
+	for _, e := range b.Form.Errors {
+		if e.Field == field {
+			b.placed[field] = true
+			return b.P.TMap(e.Key, e.Args)
+		}
+	}
+	return ""
+}
+
+// Val returns what was typed into a field.
+func (b *Base) Val(field string) string { return b.Form.Values.Get(field) }
+
+// Vals returns all values of a field.
+func (b *Base) Vals(field string) []string { return b.Form.Values[field] }
+
+// Problems returns the sentences of the errors that belong to no field of the page.
+func (b *Base) Problems() []string {
+	b.listed = true
+	var list []string
+	for _, e := range b.Form.Errors {
+		if e.Field == "" || b.second && !b.placed[e.Field] {
+			list = append(list, b.P.TMap(e.Key, e.Args))
+		}
+	}
+	return list
+}
+
+// Overlooked is Problems for a layout: nothing as long as the page itself asks for them.
+func (b *Base) Overlooked() []string {
+	if !b.second || b.listed {
+		return nil
+	}
+	return b.Problems()
+}
+
+// unplaced tells, after the first rendering, whether an error was shown nowhere, and prepares the second one.
+func (b *Base) unplaced() bool {
+	lost := false
+	for _, e := range b.Form.Errors {
+		if e.Field == "" && !b.listed || e.Field != "" && !b.placed[e.Field] {
+			lost = true
+		}
+	}
+	b.second = lost
+	return lost
+}

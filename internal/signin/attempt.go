@@ -1,0 +1,220 @@
+package signin
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"doorward/internal/access"
+	"doorward/internal/account"
+	"doorward/internal/factor"
+	"doorward/internal/id"
+	"doorward/internal/org"
+	"doorward/internal/policy"
+	"doorward/internal/refusal"
+	"doorward/internal/revoke"
+	"doorward/internal/secret"
+	"doorward/internal/sqldb"
+)
+
+// Attempt is an unfinished sign-in. It opens nothing but its own next step.
+type Attempt struct {
+	ID         id.Attempt
+	Org        id.Org     // empty while the organisation is not known to exist
+	Account    id.Account // empty while the identifier finds none
+	Identifier string     // as it was typed
+	State      string     // open, finished, refused
+	Step       policy.Step
+	Seq        int64 // revocation number at the start
+	Rev        int64 // counts changes: who changes it second is told
+	Proved     Proved
+	Created    time.Time
+	Expires    time.Time
+}
+
+// Proved is what the attempt knows besides its columns: the proofs, and where the person wanted to go.
+type Proved struct {
+	Slug      string `json:"slug"`                 // tenant domain as in the address
+	To        string `json:"to,omitempty"`         // path to go on to
+	Target    string `json:"target,omitempty"`     // tenant domain of another organisation that To leads into
+	Password  int64  `json:"password,omitempty"`   // when, in microseconds
+	Second    int64  `json:"second,omitempty"`     //
+	Method    string `json:"method,omitempty"`     // kind of the second factor
+	Mailbox   int64  `json:"mailbox,omitempty"`    //
+	Enrolling string `json:"enrolling,omitempty"`  // kind of factor chosen
+	MailCode  []byte `json:"mail_code,omitempty"`  // sealed
+	MailUntil int64  `json:"mail_until,omitempty"` // when the code ends
+	MailTries int    `json:"mail_tries,omitempty"` // wrong codes so far
+	Reason    string `json:"reason,omitempty"`     // why it was refused
+}
+
+const attemptColumns = `id, org_id, account_id, identifier, state, step, seq, rev, data, created_at, expires_at`
+
+func scanAttempt(row sqldb.Row) (a Attempt, err error) {
+	var data string
+	if err := row(&a.ID, sqldb.Text(&a.Org), sqldb.Text(&a.Account), &a.Identifier, &a.State, &a.Step, &a.Seq, &a.Rev, &data,
+		sqldb.Time(&a.Created), sqldb.Time(&a.Expires)); err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal([]byte(data), &a.Proved)
+}
+
+// attemptLife is how long a sign-in may take.
+const attemptLife = 30 * time.Minute
+
+// ErrStartAgain is what an attempt is answered with that is over, expired, void, or not this browser's.
+var ErrStartAgain = refusal.New(refusal.Expired, "login.start_again")
+
+// Key is what a browser holds of an attempt.
+type Key struct {
+	ID     id.Attempt
+	Secret secret.Text
+}
+
+// String returns the key as its cookie has it.
+func (k Key) String() string { return string(k.ID) + "." + string(k.Secret) }
+
+func load(tx sqldb.Tx, k Key) (Attempt, error) {
+	a, err := sqldb.One(tx, scanAttempt, `select `+attemptColumns+` from attempts where secret_hash = $1 and id = $2`, secret.Hash(k.Secret), k.ID)
+	if errors.Is(err, sqldb.ErrNone) {
+		return a, ErrStartAgain
+	}
+	return a, err
+}
+
+func (d *Desk) open(tx sqldb.Tx, k Key) (Attempt, error) {
+	a, err := load(tx, k)
+	if err != nil {
+		return a, err
+	}
+	if a.State != "open" || !d.Now().Before(a.Expires) {
+		return a, ErrStartAgain
+	}
+	if a.Account == "" {
+		return a, nil
+	}
+	void, err := revoke.Since(tx, a.Account, a.Org, a.Seq)
+	if err != nil {
+		return a, err
+	}
+	if void {
+		return a, ErrStartAgain
+	}
+	return a, nil
+}
+
+func insertAttempt(tx sqldb.Tx, a Attempt, s secret.Text) error {
+	data, err := json.Marshal(a.Proved)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`insert into attempts (id, org_id, account_id, secret_hash, identifier, state, step, seq, rev, data, created_at, expires_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11)`, a.ID, sqldb.Null(a.Org), sqldb.Null(a.Account), secret.Hash(s), a.Identifier,
+		a.State, a.Step, a.Seq, string(data), sqldb.Micros(a.Created), sqldb.Micros(a.Expires))
+	return err
+}
+
+// save writes a changed attempt, unless someone else changed it since it was read: then ErrStartAgain. Where a proof was added, the
+// secret is replaced, so that nobody who knew the old one goes on with what this browser proved.
+func save(tx sqldb.Tx, a Attempt, fresh secret.Text) error {
+	data, err := json.Marshal(a.Proved)
+	if err != nil {
+		return err
+	}
+	var n int64
+	if fresh == "" {
+		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, rev = rev + 1 where id = $4 and rev = $5 and state = 'open'`,
+			a.State, a.Step, string(data), a.ID, a.Rev)
+	} else {
+		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, rev = rev + 1, secret_hash = $4 where id = $5 and rev = $6 and state = 'open'`,
+			a.State, a.Step, string(data), secret.Hash(fresh), a.ID, a.Rev)
+	}
+	if err == nil && n == 0 {
+		err = ErrStartAgain
+	}
+	return err
+}
+
+// scene is everything around an attempt that its decision and its pages need.
+type scene struct {
+	Org     org.Org         // zero when it does not exist
+	Account account.Account // zero when the identifier finds none
+	Facts   policy.Facts
+	seconds []factor.Factor
+}
+
+// look reads the facts of an attempt. The order matters to finish: the revocation number is read before, the states here.
+func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
+	now := d.Now()
+	s.Facts = policy.Facts{Now: now, Rules: policy.Defaults()}
+	if a.Org == "" {
+		return s, nil
+	}
+	if s.Org, err = org.Find(tx, a.Org); err != nil {
+		return s, err
+	}
+	s.Facts.Rules = s.Org.Rules
+	if a.Account == "" {
+		return s, nil
+	}
+	s.Account, err = account.Find(tx, a.Org, a.Account)
+	if refusal.Is(err, refusal.NotFound) { // withdrawn meanwhile
+		return s, ErrStartAgain
+	}
+	if err != nil {
+		return s, err
+	}
+	f := &s.Facts
+	f.Known = true
+	f.Active = s.Account.State == account.Active
+	f.Suspended, f.Deleting = s.Org.State == access.Suspended, s.Org.State == access.Deleting
+	f.PasswordProved = a.Proved.Password > 0
+	f.SecondProved = a.Proved.Second > 0
+	f.MailProved = a.Proved.Mailbox > 0
+	f.LinkUsed = s.Account.LinkUsed
+	if a.Proved.Enrolling == string(factor.TOTP) {
+		f.Enrolling = policy.EnrolTOTP
+	}
+	factors, err := factor.List(tx, a.Account)
+	if err != nil {
+		return s, err
+	}
+	s.seconds = factor.Seconds(factors, factor.Active)
+	if len(s.seconds) > 0 {
+		f.Enrolled = []policy.Step{policy.AskTOTP}
+	}
+	f.SecondDisabled = len(s.seconds) == 0 && len(factor.Seconds(factors, factor.Disabled)) > 0
+	assignments, err := access.Assignments(tx, a.Account)
+	if err != nil {
+		return s, err
+	}
+	for _, as := range assignments {
+		switch {
+		case as.Org != a.Org:
+		case as.Holds(now):
+			f.Roles++
+			f.Administrative = f.Administrative || access.Administrative(s.Org.Kind, as.Role)
+		default:
+			f.EndedRoles++
+		}
+	}
+	if a.Proved.Target != "" {
+		f.Target = true
+		f.TargetAllowed, err = d.mayEnter(tx, s, a.Proved.Target)
+	}
+	return s, err
+}
+
+// mayEnter tells whether the guard lets the account into the organisation with that tenant domain. One that does not exist is
+// answered alike.
+func (d *Desk) mayEnter(tx sqldb.Tx, s scene, slug string) (bool, error) {
+	o, err := org.BySlug(tx, slug)
+	if refusal.Is(err, refusal.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	r, err := d.Guard.Rights(tx, access.Actor{Kind: access.AccountActor, Account: s.Account.ID, Org: s.Org.ID}, o.ID)
+	return r.May(access.OrgView), err
+}

@@ -1,0 +1,543 @@
+// Package signin is the heart: it owns attempts, the way from one step to the next, and sessions.
+//
+//	Begin ──> attempt ──> [ answer a step ──> facts ──> policy.Decide ──> next step stored ]* ──> finish ──> session
+//	                                                              └──> refused, in plain words
+//
+// Only policy.Decide says what is next; only finish makes a session. A step's answer is taken when Decide asks for that step now, so no
+// step can be skipped by calling a later one. Tries are counted before anything is compared (package throttle), what takes time is
+// computed outside transactions, and a thing that is good once is spent in the transaction of its effect.
+package signin
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"strings"
+	"time"
+
+	"doorward/internal/access"
+	"doorward/internal/account"
+	"doorward/internal/audit"
+	"doorward/internal/factor"
+	"doorward/internal/id"
+	"doorward/internal/org"
+	"doorward/internal/outbox"
+	"doorward/internal/policy"
+	"doorward/internal/refusal"
+	"doorward/internal/revoke"
+	"doorward/internal/secret"
+	"doorward/internal/sqldb"
+	"doorward/internal/throttle"
+)
+
+// Desk runs sign-ins and sessions.
+type Desk struct {
+	DB     *sqldb.DB
+	Book   *audit.Book
+	Guard  access.Guard
+	Gate   throttle.Gate
+	Queue  *outbox.Queue
+	Vault  *secret.Vault
+	Hasher *secret.Hasher
+	Now    func() time.Time
+	Issuer string // what authenticator apps show beside the organisation's name: "Doorward"
+}
+
+// Start is what a sign-in begins with.
+type Start struct {
+	Org        org.Org // zero when no organisation has that tenant domain
+	Slug       string
+	Identifier string
+	To         string // path to go on to; empty: the organisation's dashboard
+	Client     access.Client
+}
+
+// Progress is where a sign-in stands after an answer.
+type Progress struct {
+	Attempt  Attempt
+	Decision policy.Decision
+	Key      Key       // as the browser has to hold it from now on
+	Finished *Finished // when the sign-in is over and done
+}
+
+// Finished is a sign-in that made a session.
+type Finished struct {
+	Session Session
+	Secret  secret.Text // for the session cookie
+	To      string      // path to go to
+}
+
+// mostIdentifier is the longest identifier that is looked at, in bytes.
+const mostIdentifier = 254
+
+// Begin starts a sign-in with an identifier. It tells nothing about the identifier: the next step is the password, always. The refusal is
+// at the field "identifier".
+func (d *Desk) Begin(ctx context.Context, st Start) (Progress, error) {
+	st.Identifier = strings.TrimSpace(st.Identifier)
+	if st.Identifier == "" {
+		return Progress{}, refusal.Field("identifier", "login.identifier.missing")
+	}
+	if len(st.Identifier) > mostIdentifier {
+		return Progress{}, refusal.Field("identifier", "login.identifier.long")
+	}
+	now := d.Now()
+	// Attempts are rows that a stranger can cause; their number per address is bounded.
+	if _, err := d.Gate.Take(ctx, throttle.Requests("attempts", st.Client.Address, 300, 10*time.Minute)); err != nil {
+		return Progress{}, err
+	}
+	a := Attempt{ID: id.New[id.Attempt](now), Org: st.Org.ID, Identifier: st.Identifier, State: "open", Step: policy.AskPassword,
+		Created: now, Expires: now.Add(attemptLife), Proved: Proved{Slug: st.Slug, To: st.To, Target: targetOf(st.To, st.Slug)}}
+	s := secret.Token("dwt_")
+	err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		if a.Org != "" {
+			acc, ok, err := account.ByIdentifier(tx, a.Org, a.Identifier)
+			if err != nil {
+				return err
+			}
+			if ok {
+				a.Account = acc.ID
+			}
+		}
+		var err error
+		if a.Seq, err = revoke.Head(tx); err != nil {
+			return err
+		}
+		return insertAttempt(tx, a, s)
+	})
+	return Progress{Attempt: a, Decision: policy.Decision{Step: policy.AskPassword}, Key: Key{a.ID, s}}, err
+}
+
+// targetOf returns the tenant domain that a path leads into, when it is another than the sign-in's own.
+func targetOf(to, slug string) string {
+	rest, ok := strings.CutPrefix(to, "/o/")
+	if !ok {
+		return ""
+	}
+	other, _, _ := strings.Cut(rest, "/")
+	if key, fault := org.FoldSlug(other); fault == nil {
+		other = key
+	}
+	if own, fault := org.FoldSlug(slug); fault == nil && own == other {
+		return ""
+	}
+	return other
+}
+
+// View is what the page of an attempt's present step shows.
+type View struct {
+	Attempt  Attempt
+	Decision policy.Decision
+	Org      org.Org // zero when it does not exist
+	Account  account.Account
+	Setup    factor.TOTPSetup  // with policy.EnrolTOTP
+	Asks     []account.Account // with a refusal: whom to ask
+}
+
+// View reads an attempt and what is next, and changes nothing.
+func (d *Desk) View(ctx context.Context, k Key) (View, error) {
+	tx := d.DB.Read(ctx)
+	a, err := load(tx, k)
+	if err != nil {
+		return View{}, err
+	}
+	if a.State != "refused" {
+		if a, err = d.open(tx, k); err != nil {
+			return View{}, err
+		}
+	}
+	s, err := d.look(tx, a)
+	if err != nil {
+		return View{}, err
+	}
+	v := View{Attempt: a, Org: s.Org, Account: s.Account, Decision: policy.Decide(s.Facts)}
+	if a.State == "refused" {
+		v.Decision = policy.Decision{Step: policy.Refuse, Reason: policy.Reason(a.Proved.Reason)}
+	}
+	switch v.Decision.Step {
+	case policy.EnrolTOTP:
+		var ok bool
+		if v.Setup, ok, err = factor.PendingTOTP(tx, d.Vault, a.Account, s.Org.Name, s.Account.Email); err == nil && !ok {
+			v.Decision = policy.Decision{Step: policy.ChooseFactor}
+		}
+	case policy.Refuse:
+		v.Asks, err = account.Administrators(tx, a.Org, d.Now())
+	}
+	return v, err
+}
+
+// answer takes the answer to one step inside a transaction: prove has the effect, and changes the attempt's proofs; then Decide says what
+// is next. Whatever has changed since the page was shown counts: the facts are read here.
+func (d *Desk) answer(ctx context.Context, k Key, step policy.Step, client access.Client, replaces secret.Text,
+	prove func(tx sqldb.Tx, a *Attempt, s scene) error) (Progress, error) {
+	var p Progress
+	err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		p = Progress{}
+		seq, err := revoke.Head(tx) // before any state is read: what is revoked later has a higher number
+		if err != nil {
+			return err
+		}
+		a, err := d.open(tx, k)
+		if err != nil {
+			return err
+		}
+		s, err := d.look(tx, a)
+		if err != nil {
+			return err
+		}
+		if !policy.Allows(s.Facts, step) {
+			return ErrStartAgain
+		}
+		if err := prove(tx, &a, s); err != nil {
+			return err
+		}
+		p, err = d.advance(tx, k, a, seq, client, replaces)
+		return err
+	})
+	return p, err
+}
+
+// advance asks Decide what is next and stores it, or finishes.
+func (d *Desk) advance(tx sqldb.Tx, k Key, a Attempt, seq int64, client access.Client, replaces secret.Text) (Progress, error) {
+	s, err := d.look(tx, a)
+	if err != nil {
+		return Progress{}, err
+	}
+	dec := policy.Decide(s.Facts)
+	a.Step = dec.Step
+	fresh := secret.Token("dwt_")
+	p := Progress{Decision: dec, Key: Key{k.ID, fresh}}
+	switch dec.Step {
+	case policy.FinishSession:
+		a.State = "finished"
+		if err := save(tx, a, fresh); err != nil {
+			return p, err
+		}
+		if p.Finished, err = d.finish(tx, a, s, seq, client, replaces); err != nil {
+			return p, err
+		}
+	case policy.Refuse:
+		a.State, a.Proved.Reason = "refused", string(dec.Reason)
+		if err := save(tx, a, fresh); err != nil {
+			return p, err
+		}
+		if err := audit.Record(tx, d.Now(), audit.Event{Org: a.Org, Action: audit.SignInRefused, Outcome: audit.Refused, Reason: string(dec.Reason),
+			Actor: personActor(s.Account, client), Target: audit.TargetOf(a.Account)}); err != nil {
+			return p, err
+		}
+	case policy.ProveMailbox:
+		if a.Proved.MailCode == nil {
+			if err := d.mailCode(tx, &a, s); err != nil {
+				return p, err
+			}
+		}
+		fallthrough
+	default:
+		if err := save(tx, a, fresh); err != nil {
+			return p, err
+		}
+	}
+	p.Attempt = a
+	return p, nil
+}
+
+func personActor(a account.Account, c access.Client) access.Actor {
+	return access.Actor{Kind: access.AccountActor, Account: a.ID, Org: a.Org, Name: a.Email, Client: c}
+}
+
+// failed records a wrong answer and returns err. It stands in the organisation's log, or the provider's when there is no such
+// organisation, so that every answer costs the same.
+func (d *Desk) failed(ctx context.Context, a Attempt, step policy.Step, client access.Client, err error) error {
+	recErr := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		o := a.Org
+		if o == "" {
+			provider, err := org.Provider(tx)
+			if err != nil {
+				return err
+			}
+			o = provider.ID
+		}
+		e := audit.Event{Org: o, Action: audit.SignInFailed, Outcome: audit.Refused, Reason: string(step), Actor: access.Visitor(client),
+			Person: map[string]any{"identifier": a.Identifier}}
+		if a.Account != "" {
+			e.Target = audit.TargetOf(a.Account)
+		}
+		return audit.Record(tx, d.Now(), e)
+	})
+	return errors.Join(err, recErr)
+}
+
+// errPassword is the one message for unknown, disabled, invited and wrong.
+var errPassword = refusal.Field("password", "login.password.wrong")
+
+// Password answers the password step. Every answer that is not right costs one hash computation and reads alike.
+func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client access.Client, replaces secret.Text) (Progress, error) {
+	read := d.DB.Read(ctx)
+	a, err := d.open(read, k)
+	if err != nil {
+		return Progress{}, err
+	}
+	if a.Proved.Password > 0 {
+		return Progress{}, ErrStartAgain
+	}
+	if typed == "" {
+		return Progress{}, refusal.Field("password", "password.missing")
+	}
+	if len(typed) > 4096 { // refused unhashed
+		return Progress{}, refusal.Field("password", "password.too_long", "Most", policy.MaxLength)
+	}
+	tries := throttle.Unknown(a.Proved.Slug, account.FoldIdentifier(a.Identifier))
+	if a.Account != "" {
+		tries = account.PasswordTries(a.Account)
+	}
+	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org) + "|" + map[bool]string{true: a.Proved.Slug}[a.Org == ""])}
+	failures, err := d.Gate.Take(ctx, append([]throttle.Key{tries}, around...)...)
+	if err != nil {
+		return Progress{}, err
+	}
+	var phc string
+	var f id.Factor
+	if a.Account != "" {
+		if phc, f, err = factor.PasswordOf(read, a.Account); err != nil {
+			return Progress{}, err
+		}
+	}
+	if failures > throttle.Disable { // disabled until it is bound again by a mailed reset; the comparison costs the same
+		phc = ""
+	}
+	typed = factor.Normalize(typed)
+	ok, rehash, err := d.Hasher.Verify(ctx, typed, phc)
+	if err != nil {
+		return Progress{}, err
+	}
+	if !ok {
+		if failures == throttle.Disable && f != "" {
+			err = d.disableFactor(ctx, a, f, factor.Password)
+		}
+		return Progress{}, errors.Join(d.failed(ctx, a, policy.AskPassword, client, errPassword), err)
+	}
+	var better string
+	if rehash {
+		if better, err = d.Hasher.Hash(ctx, typed); err != nil {
+			return Progress{}, err
+		}
+	}
+	return d.answer(ctx, k, policy.AskPassword, client, replaces, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		// The password may have been changed while it was compared.
+		now, g, err := factor.PasswordOf(tx, a.Account)
+		if err != nil || now != phc || g != f {
+			return errors.Join(err, ErrStartAgain)
+		}
+		if better != "" {
+			if err := factor.Rehash(tx, f, better); err != nil {
+				return err
+			}
+		}
+		a.Proved.Password = sqldb.Micros(d.Now())
+		if err := throttle.Refund(tx, around...); err != nil {
+			return err
+		}
+		return throttle.Clear(tx, tries)
+	})
+}
+
+func (d *Desk) disableFactor(ctx context.Context, a Attempt, f id.Factor, kind factor.Kind) error {
+	return d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		if err := factor.Disable(tx, f); err != nil {
+			return err
+		}
+		return audit.Record(tx, d.Now(), audit.Event{Org: a.Org, Action: audit.FactorDisabled, Actor: access.System(), Target: audit.TargetOf(a.Account),
+			Data: map[string]any{"factor": string(kind)}})
+	})
+}
+
+// Code answers the step that asks for an authenticator app's code.
+func (d *Desk) Code(ctx context.Context, k Key, typed string, client access.Client, replaces secret.Text) (Progress, error) {
+	code, fault := factor.CleanCode(typed)
+	if fault != nil {
+		return Progress{}, fault
+	}
+	a, around, err := d.takeCode(ctx, k, policy.AskTOTP, string(factor.TOTP), client)
+	if err != nil {
+		return Progress{}, err
+	}
+	p, err := d.answer(ctx, k, policy.AskTOTP, client, replaces, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		if _, err := factor.ProveTOTP(tx, d.Vault, d.Now(), a.Account, factor.Active, code, ""); err != nil {
+			return err
+		}
+		a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.TOTP)
+		if err := throttle.Refund(tx, around...); err != nil {
+			return err
+		}
+		return throttle.Clear(tx, account.CodeTries(string(factor.TOTP), a.Account))
+	})
+	if refusal.Is(err, refusal.Invalid) {
+		return p, d.failed(ctx, a, policy.AskTOTP, client, err)
+	}
+	return p, err
+}
+
+// takeCode checks that the step is due and counts the try. The hundredth consecutive failure disables the account's factors of that kind.
+func (d *Desk) takeCode(ctx context.Context, k Key, step policy.Step, kind string, client access.Client) (Attempt, []throttle.Key, error) {
+	read := d.DB.Read(ctx)
+	a, err := d.open(read, k)
+	if err != nil {
+		return a, nil, err
+	}
+	s, err := d.look(read, a)
+	if err != nil {
+		return a, nil, err
+	}
+	if !policy.Allows(s.Facts, step) {
+		return a, nil, ErrStartAgain
+	}
+	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org) + "|")}
+	failures, err := d.Gate.Take(ctx, append([]throttle.Key{account.CodeTries(kind, a.Account)}, around...)...)
+	if err != nil {
+		return a, nil, err
+	}
+	if failures > throttle.Disable && step == policy.AskTOTP {
+		for _, f := range s.seconds {
+			if f.Kind == factor.TOTP {
+				if err := d.disableFactor(ctx, a, f.ID, factor.TOTP); err != nil {
+					return a, nil, err
+				}
+			}
+		}
+		return a, nil, ErrStartAgain
+	}
+	return a, around, nil
+}
+
+const (
+	mailCodeLife  = 10 * time.Minute
+	mailCodeTries = 5
+)
+
+// mailCode makes a code for the attempt and mails it.
+func (d *Desk) mailCode(tx sqldb.Tx, a *Attempt, s scene) error {
+	now := d.Now()
+	code := secret.Digits()
+	a.Proved.MailCode = d.Vault.Seal("attempts", "mail_code", string(a.ID), []byte(code))
+	a.Proved.MailUntil, a.Proved.MailTries = sqldb.Micros(now.Add(mailCodeLife)), 0
+	if err := outbox.Discard(tx, a.Account, outbox.KindMailCode); err != nil {
+		return err
+	}
+	if err := d.Queue.Enqueue(tx, a.Org, a.Account, outbox.MailCode{Code: string(code), Until: now.Add(mailCodeLife)}, mailCodeLife); err != nil {
+		return err
+	}
+	return audit.Record(tx, now, audit.Event{Org: a.Org, Action: audit.MailCodeSent, Actor: access.System(), Target: audit.TargetOf(a.Account)})
+}
+
+// MailAgain mails another code; the old one is void. A Limited refusal says when.
+func (d *Desk) MailAgain(ctx context.Context, k Key, client access.Client) (Progress, error) {
+	a, err := d.open(d.DB.Read(ctx), k)
+	if err != nil {
+		return Progress{}, err
+	}
+	if a.Account == "" || a.Proved.Password == 0 {
+		return Progress{}, ErrStartAgain
+	}
+	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-code", string(a.Account), 5, time.Hour)); err != nil {
+		return Progress{}, err
+	}
+	return d.answer(ctx, k, policy.ProveMailbox, client, "", func(tx sqldb.Tx, a *Attempt, s scene) error {
+		return d.mailCode(tx, a, s)
+	})
+}
+
+// Mailbox answers the step that asks for the mailed code.
+func (d *Desk) Mailbox(ctx context.Context, k Key, typed string, client access.Client, replaces secret.Text) (Progress, error) {
+	code, fault := factor.CleanCode(typed)
+	if fault != nil {
+		return Progress{}, fault
+	}
+	a, around, err := d.takeCode(ctx, k, policy.ProveMailbox, "mail-code", client)
+	if err != nil {
+		return Progress{}, err
+	}
+	var wrong error
+	p, err := d.answer(ctx, k, policy.ProveMailbox, client, replaces, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		wrong = nil
+		plain := []byte{}
+		if a.Proved.MailCode != nil {
+			var err error
+			if plain, err = d.Vault.Open("attempts", "mail_code", string(a.ID), a.Proved.MailCode); err != nil {
+				return err
+			}
+		}
+		switch {
+		case a.Proved.MailTries >= mailCodeTries, !d.Now().Before(sqldb.At(a.Proved.MailUntil)):
+			wrong = refusal.Field("code", "code.ended")
+			return wrong
+		case subtle.ConstantTimeCompare(plain, []byte(code)) != 1:
+			wrong = factor.ErrWrongCode
+			a.Proved.MailTries++
+			return nil // kept: the count of wrong codes is part of the attempt
+		}
+		a.Proved.MailCode, a.Proved.Mailbox = nil, sqldb.Micros(d.Now())
+		if err := throttle.Refund(tx, around...); err != nil {
+			return err
+		}
+		return throttle.Clear(tx, account.CodeTries("mail-code", a.Account))
+	})
+	if wrong != nil {
+		return p, d.failed(ctx, a, policy.ProveMailbox, client, wrong)
+	}
+	return p, err
+}
+
+// Choose answers the step that asks which second factor to enrol.
+func (d *Desk) Choose(ctx context.Context, k Key, method string, client access.Client) (Progress, error) {
+	if method != string(factor.TOTP) {
+		return Progress{}, refusal.Field("method", "login.enrol.unknown")
+	}
+	return d.answer(ctx, k, policy.ChooseFactor, client, "", func(tx sqldb.Tx, a *Attempt, s scene) error {
+		a.Proved.Enrolling = method
+		_, err := factor.BeginTOTP(tx, d.Vault, d.Now(), a.Org, a.Account, s.Org.Name, s.Account.Email)
+		return err
+	})
+}
+
+// EnrolTOTP answers the step that asks for the first code of a new authenticator app: it becomes active, what vouched for the mailbox is
+// spent, and the person is mailed.
+func (d *Desk) EnrolTOTP(ctx context.Context, k Key, typed string, client access.Client, replaces secret.Text) (Progress, error) {
+	code, fault := factor.CleanCode(typed)
+	if fault != nil {
+		return Progress{}, fault
+	}
+	a, around, err := d.takeCode(ctx, k, policy.EnrolTOTP, "enrol-totp", client)
+	if err != nil {
+		return Progress{}, err
+	}
+	p, err := d.answer(ctx, k, policy.EnrolTOTP, client, replaces, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		if err := d.activateTOTP(tx, s.Org, s.Account, personActor(s.Account, client), code, ""); err != nil {
+			return err
+		}
+		a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.TOTP)
+		if err := throttle.Refund(tx, around...); err != nil {
+			return err
+		}
+		return throttle.Clear(tx, account.CodeTries("enrol-totp", a.Account))
+	})
+	if refusal.Is(err, refusal.Invalid) {
+		return p, d.failed(ctx, a, policy.EnrolTOTP, client, err)
+	}
+	return p, err
+}
+
+// activateTOTP proves a pending app, spends the link that vouched, and tells the person.
+func (d *Desk) activateTOTP(tx sqldb.Tx, o org.Org, acc account.Account, actor access.Actor, code secret.Text, name string) error {
+	now := d.Now()
+	f, err := factor.ProveTOTP(tx, d.Vault, now, acc.ID, factor.Pending, code, name)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`update accounts set link_used_at = 0 where id = $1 and org_id = $2`, acc.ID, o.ID); err != nil {
+		return err
+	}
+	if err := d.Queue.Enqueue(tx, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.TOTP), Name: name, At: now}, 24*time.Hour); err != nil {
+		return err
+	}
+	return audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.FactorEnrolled, Actor: actor, Target: audit.TargetOf(acc.ID),
+		Data: map[string]any{"factor": string(factor.TOTP), "id": string(f)}})
+}

@@ -1,0 +1,274 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"doorward/internal/access"
+	"doorward/internal/account"
+	"doorward/internal/audit"
+	"doorward/internal/id"
+	"doorward/internal/org"
+	"doorward/internal/refusal"
+	"doorward/internal/revoke"
+	"doorward/internal/secret"
+	"doorward/internal/sqldb"
+)
+
+// Session is a finished sign-in of one account.
+type Session struct {
+	ID        id.Session
+	Org       id.Org
+	Account   id.Account
+	State     string // open, ended
+	Seq       int64
+	AMR       []string // how the person proved who they are (RFC 8176): pwd, otp, mfa
+	Address   string
+	UserAgent string
+	Proved    time.Time // when the strongest factor was last proved
+	Created   time.Time
+	LastUsed  time.Time // within a minute
+	Expires   time.Time // at the latest
+}
+
+const sessionColumns = `id, org_id, account_id, state, seq, amr, address, user_agent, proved_at, created_at, last_used_at, expires_at`
+
+func scanSession(row sqldb.Row) (s Session, err error) {
+	var amr string
+	err = row(&s.ID, &s.Org, &s.Account, &s.State, &s.Seq, &amr, &s.Address, &s.UserAgent, sqldb.Time(&s.Proved), sqldb.Time(&s.Created),
+		sqldb.Time(&s.LastUsed), sqldb.Time(&s.Expires))
+	s.AMR = strings.Fields(amr)
+	return s, err
+}
+
+// finish makes the session of an attempt that Decide let through. The unique attempt id holds against a second one. The session that the
+// browser held before ends.
+func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.Client, replaces secret.Text) (*Finished, error) {
+	now := d.Now()
+	ses := Session{ID: id.New[id.Session](now), Org: a.Org, Account: a.Account, State: "open", Seq: seq, AMR: []string{"pwd"},
+		Address: client.Address, UserAgent: cutAgent(client.UserAgent), Proved: now, Created: now, LastUsed: now, Expires: now.Add(s.Facts.Rules.Absolute)}
+	if a.Proved.Second > 0 {
+		ses.AMR = append(ses.AMR, "otp", "mfa")
+	}
+	if replaces != "" {
+		old, err := sqldb.All(tx, scanSession, `update sessions set state = 'ended' where secret_hash = $1 and state = 'open' returning `+sessionColumns,
+			secret.Hash(replaces))
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range old {
+			if err := audit.Record(tx, now, audit.Event{Org: o.Org, Action: audit.SessionEnded, Actor: personActor(s.Account, client),
+				Target: audit.TargetOf(o.ID), Reason: "replaced"}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	fresh := secret.Token("dws_")
+	if _, err := tx.Exec(`insert into sessions (id, org_id, account_id, attempt_id, secret_hash, state, seq, amr, address, user_agent, proved_at,
+		created_at, last_used_at, expires_at) values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, $10, $10, $10, $11)`,
+		ses.ID, ses.Org, ses.Account, a.ID, secret.Hash(fresh), ses.Seq, strings.Join(ses.AMR, " "), ses.Address, ses.UserAgent,
+		sqldb.Micros(now), sqldb.Micros(ses.Expires)); err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(`update accounts set last_sign_in_at = $1 where id = $2 and org_id = $3`, sqldb.Micros(now), a.Account, a.Org); err != nil {
+		return nil, err
+	}
+	if err := audit.Record(tx, now, audit.Event{Org: a.Org, Action: audit.SignedIn, Actor: personActor(s.Account, client), Target: audit.TargetOf(a.Account),
+		Data: map[string]any{"amr": ses.AMR, "session": string(ses.ID)}}); err != nil {
+		return nil, err
+	}
+	to := a.Proved.To
+	if to == "" {
+		to = s.Org.HomePath()
+	}
+	return &Finished{Session: ses, Secret: fresh, To: to}, nil
+}
+
+func cutAgent(s string) string {
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
+	if len(s) > 300 {
+		s = strings.ToValidUTF8(s[:300], "")
+	}
+	return s
+}
+
+// Visitor is who is signed in: resolved anew for each request.
+type Visitor struct {
+	Session Session
+	Account account.Account
+	Org     org.Org // the account's own organisation
+	Roles   []string
+	Actor   access.Actor
+}
+
+// ErrSignedOut is what a request without a good session is answered with.
+var ErrSignedOut = refusal.New(refusal.Unauthenticated, "error.unauthenticated")
+
+// Resolve returns who holds a session's secret, or ErrSignedOut. This is the one place where a session is honoured: it must be open,
+// within its limits and not revoked, its account active with a role that counts, its organisation neither suspended nor gone.
+func (d *Desk) Resolve(ctx context.Context, s secret.Text, client access.Client) (Visitor, error) {
+	var v Visitor
+	if s == "" || len(s) > 100 {
+		return v, ErrSignedOut
+	}
+	tx := d.DB.Read(ctx)
+	var err error
+	if v.Session, err = sqldb.One(tx, scanSession, `select `+sessionColumns+` from sessions where secret_hash = $1 and state = 'open'`, secret.Hash(s)); err != nil {
+		if errors.Is(err, sqldb.ErrNone) {
+			err = ErrSignedOut
+		}
+		return v, err
+	}
+	now := d.Now()
+	if !now.Before(v.Session.Expires) {
+		return v, ErrSignedOut
+	}
+	void, err := revoke.Since(tx, v.Session.Account, v.Session.Org, v.Session.Seq)
+	if err != nil {
+		return v, err
+	}
+	if void {
+		return v, ErrSignedOut
+	}
+	if v.Account, err = account.Find(tx, v.Session.Org, v.Session.Account); err != nil {
+		return v, notFoundIsSignedOut(err)
+	}
+	if v.Org, err = org.Find(tx, v.Session.Org); err != nil {
+		return v, notFoundIsSignedOut(err)
+	}
+	if v.Roles, err = access.Held(tx, v.Session.Org, v.Session.Account, now); err != nil {
+		return v, err
+	}
+	administrative := false
+	for _, r := range v.Roles {
+		administrative = administrative || access.Administrative(v.Org.Kind, r)
+	}
+	idle := v.Org.Rules.IdleFor(administrative)
+	if v.Account.State != account.Active || v.Org.State == access.Suspended || len(v.Roles) == 0 || now.Sub(v.Session.LastUsed) >= idle {
+		return v, ErrSignedOut
+	}
+	if now.Sub(v.Session.LastUsed) >= time.Minute { // to the minute is enough, and spares a write per request
+		if err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+			_, err := tx.Exec(`update sessions set last_used_at = $1 where id = $2 and last_used_at < $1`, sqldb.Micros(now), v.Session.ID)
+			return err
+		}); err != nil {
+			return v, err
+		}
+	}
+	v.Actor = access.Actor{Kind: access.AccountActor, Account: v.Account.ID, Org: v.Org.ID, Session: v.Session.ID, ProvedAt: v.Session.Proved,
+		Name: v.Account.Email, Client: client}
+	return v, nil
+}
+
+func notFoundIsSignedOut(err error) error {
+	if refusal.Is(err, refusal.NotFound) {
+		return ErrSignedOut
+	}
+	return err
+}
+
+// Sessions returns an account's sessions that are still good, newest first.
+func (d *Desk) Sessions(ctx context.Context, o id.Org, a id.Account) ([]Session, error) {
+	tx := d.DB.Read(ctx)
+	list, err := sqldb.All(tx, scanSession, `select `+sessionColumns+` from sessions where account_id = $1 and state = 'open'
+		and expires_at > $2 and org_id = $3 and seq >= coalesce((select max(seq) from revocations where kind = 'account' and subject = $1), 0)
+		order by id desc limit 100`, a, sqldb.Micros(d.Now()), o)
+	return list, err
+}
+
+// EndSession ends one session of the actor's own account, or of someone whose sessions the actor may end.
+func (d *Desk) EndSession(ctx context.Context, actor access.Actor, o id.Org, a id.Account, s id.Session) error {
+	return d.Book.Do(ctx, actor, audit.SessionEnded, func(tx sqldb.Tx) error {
+		if err := d.mayEnd(tx, actor, o, a); err != nil {
+			return err
+		}
+		n, err := tx.Exec(`update sessions set state = 'ended' where id = $1 and account_id = $2 and org_id = $3 and state = 'open'`, s, a, o)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return refusal.New(refusal.NotFound, "error.not_found")
+		}
+		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SessionEnded, Actor: actor, Target: audit.TargetOf(s)})
+	})
+}
+
+// EndSessions ends all sessions of an account: the actor's own ("sign out everywhere"), or someone's whose sessions the actor may end.
+func (d *Desk) EndSessions(ctx context.Context, actor access.Actor, o id.Org, a id.Account) error {
+	return d.Book.Do(ctx, actor, audit.SessionsEnded, func(tx sqldb.Tx) error {
+		if err := d.mayEnd(tx, actor, o, a); err != nil {
+			return err
+		}
+		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SessionsEnded, Actor: actor, Target: audit.TargetOf(a)}); err != nil {
+			return err
+		}
+		_, err := revoke.Subject(tx, d.Now(), revoke.Account, a)
+		return err
+	})
+}
+
+func (d *Desk) mayEnd(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Account) error {
+	if actor.Account == a && actor.Org == o {
+		return nil
+	}
+	r, err := d.Guard.Require(tx, actor, access.PeopleSessions, o)
+	if err != nil {
+		return err
+	}
+	if _, err := account.Find(tx, o, a); err != nil {
+		return err
+	}
+	held, err := access.Held(tx, o, a, d.Now())
+	if err != nil {
+		return err
+	}
+	return r.RequireOver(access.PeopleSessions, held)
+}
+
+// SignOut ends the session that a browser holds. It returns nil when there is none.
+func (d *Desk) SignOut(ctx context.Context, s secret.Text, client access.Client) error {
+	return d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		ended, err := sqldb.All(tx, scanSession, `update sessions set state = 'ended' where secret_hash = $1 and state = 'open' returning `+sessionColumns,
+			secret.Hash(s))
+		if err != nil {
+			return err
+		}
+		for _, o := range ended {
+			actor := access.Actor{Kind: access.AccountActor, Account: o.Account, Org: o.Org, Session: o.ID, Client: client}
+			if err := audit.Record(tx, d.Now(), audit.Event{Org: o.Org, Action: audit.SignedOut, Actor: actor, Target: audit.TargetOf(o.ID)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// renew gives this session a new secret and the newest revocation number: it survives what ends the account's other sessions. A fresh
+// proof also counts anew for step-up.
+func (d *Desk) renew(tx sqldb.Tx, actor access.Actor, seq int64, proved bool) (secret.Text, error) {
+	fresh := secret.Token("dws_")
+	at := sqldb.Micros(actor.ProvedAt)
+	if proved {
+		at = sqldb.Micros(d.Now())
+	}
+	n, err := tx.Exec(`update sessions set secret_hash = $1, seq = $2, proved_at = $3 where id = $4 and account_id = $5 and state = 'open'`,
+		secret.Hash(fresh), seq, at, actor.Session, actor.Account)
+	if err == nil && n == 0 {
+		err = ErrSignedOut
+	}
+	return fresh, err
+}
+
+// Sweep deletes attempts and sessions that ended a while ago.
+func (d *Desk) Sweep(ctx context.Context) error {
+	old := sqldb.Micros(d.Now().Add(-24 * time.Hour))
+	return d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		if _, err := tx.Exec(`delete from attempts where expires_at < $1`, old); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`delete from sessions where expires_at < $1`, old)
+		return err
+	})
+}

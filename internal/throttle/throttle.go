@@ -1,0 +1,167 @@
+// Package throttle owns the counters that slow guessing down (security.md, "Numbers"). A try is counted before the comparison, in a
+// transaction of its own that is committed whatever happens next, and given back when it succeeds.
+//
+//	Take(keys) ── waits? ──> Limited refusal, nothing compared
+//	   └─ counted ──> compare ──> right: Clear(factor key), the others refunded; wrong: nothing more to do
+package throttle
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"doorward/internal/refusal"
+	"doorward/internal/sqldb"
+)
+
+// Disable is after how many consecutive failures a factor is disabled until it is bound again (NIST SP 800-63B-4 section 3.2.2).
+const Disable = 100
+
+const (
+	window       = 10 * time.Minute
+	perAddress   = 50
+	perOrg       = 500
+	longestDelay = 15 * time.Minute
+)
+
+// Key names a counter.
+type Key struct {
+	text  string
+	limit int64 // within the window; 0: consecutive failures with growing delays
+	span  time.Duration
+}
+
+// Subject is the counter of consecutive failures of one account's factor, or of one unknown identifier.
+func Subject(kind, id string) Key { return Key{text: kind + ":" + id} }
+
+// Unknown is the counter of an identifier that finds no account in the organisation with that tenant domain.
+func Unknown(slug, foldedIdentifier string) Key {
+	h := sha256.Sum256([]byte(slug + "\x00" + foldedIdentifier))
+	return Key{text: "unknown:" + hex.EncodeToString(h[:16])}
+}
+
+// Address is the counter of a client address: an IPv4 address, or an IPv6 network of 64 bits, which is what one client gets.
+func Address(address string) Key {
+	if ip, err := netip.ParseAddr(address); err == nil {
+		if ip = ip.Unmap(); ip.Is6() {
+			if p, err := ip.Prefix(64); err == nil {
+				address = p.String()
+			}
+		}
+	}
+	return Key{text: "address:" + address, limit: perAddress, span: window}
+}
+
+// Org is the counter of an organisation.
+func Org(id string) Key { return Key{text: "org:" + id, limit: perOrg, span: window} }
+
+// Requests is a counter of requests: at most limit within span.
+func Requests(kind, id string, limit int, span time.Duration) Key {
+	h := sha256.Sum256([]byte(id))
+	return Key{text: "requests:" + kind + ":" + hex.EncodeToString(h[:16]), limit: int64(limit), span: span}
+}
+
+// Delay is the wait after the nth consecutive failure.
+func Delay(n int64) time.Duration {
+	if n < 5 {
+		return 0
+	}
+	if n-5 > 20 {
+		return longestDelay
+	}
+	return min(time.Second<<(n-5), longestDelay)
+}
+
+type counter struct {
+	failures, blockedUntil, windowStart int64
+}
+
+// Gate counts tries.
+type Gate struct {
+	DB  *sqldb.DB
+	Now func() time.Time
+}
+
+// Take counts one try on every key, or on none: when one of them has to wait, it returns a Limited refusal with the longest wait.
+// failures is the count of the first key, this try included.
+func (g Gate) Take(ctx context.Context, keys ...Key) (failures int64, err error) {
+	now := g.Now()
+	us := sqldb.Micros(now)
+	sorted := slices.Clone(keys) // one order of locking for all
+	slices.SortFunc(sorted, func(a, b Key) int { return strings.Compare(a.text, b.text) })
+	err = g.DB.Write(ctx, func(tx sqldb.Tx) error {
+		var wait time.Duration
+		for _, k := range sorted {
+			// The update takes the row's lock before it is read, so that parallel tries queue here.
+			if _, err := tx.Exec(`insert into throttles (key, failures, blocked_until, window_start, updated_at)
+				values ($1, 0, 0, $2, $2) on conflict (key) do update set updated_at = excluded.updated_at`, k.text, us); err != nil {
+				return err
+			}
+			c, err := sqldb.One(tx, func(row sqldb.Row) (c counter, err error) {
+				return c, row(&c.failures, &c.blockedUntil, &c.windowStart)
+			}, `select failures, blocked_until, window_start from throttles where key = $1`, k.text)
+			if err != nil {
+				return err
+			}
+			if k.limit > 0 && us-c.windowStart >= k.span.Microseconds() {
+				c = counter{windowStart: us}
+			}
+			if k.limit > 0 && c.failures >= k.limit {
+				wait = max(wait, time.Duration(c.windowStart+k.span.Microseconds()-us)*time.Microsecond)
+			}
+			if k.limit == 0 && c.blockedUntil > us {
+				wait = max(wait, time.Duration(c.blockedUntil-us)*time.Microsecond)
+			}
+			if c.failures++; k.limit == 0 {
+				c.blockedUntil = us + Delay(c.failures).Microseconds()
+			}
+			if k.text == keys[0].text {
+				failures = c.failures
+			}
+			if _, err := tx.Exec(`update throttles set failures = $1, blocked_until = $2, window_start = $3 where key = $4`,
+				c.failures, c.blockedUntil, c.windowStart, k.text); err != nil {
+				return err
+			}
+		}
+		if wait > 0 {
+			return refusal.Wait(wait) // rolls the counts back: who is told to wait has not tried
+		}
+		return nil
+	})
+	return failures, err
+}
+
+// Clear resets a counter of consecutive failures after a success.
+func Clear(tx sqldb.Tx, k Key) error {
+	_, err := tx.Exec(`update throttles set failures = 0, blocked_until = 0 where key = $1`, k.text)
+	return err
+}
+
+// Refund takes one try back from a counter within a window, after a success.
+func Refund(tx sqldb.Tx, keys ...Key) error {
+	for _, k := range keys {
+		if _, err := tx.Exec(`update throttles set failures = failures - 1 where key = $1 and failures > 0`, k.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Failures returns the count of a key.
+func Failures(tx sqldb.Tx, k Key) (int64, error) {
+	return sqldb.One(tx, sqldb.Value[int64], `select coalesce(max(failures), 0) from throttles where key = $1`, k.text)
+}
+
+// Sweep deletes counters that no longer say anything. Counts of consecutive failures of real accounts stay, whatever their age.
+func (g Gate) Sweep(ctx context.Context) error {
+	old := sqldb.Micros(g.Now().Add(-24 * time.Hour))
+	return g.DB.Write(ctx, func(tx sqldb.Tx) error {
+		_, err := tx.Exec(`delete from throttles where updated_at < $1 and (failures = 0 or key like 'unknown:%'
+			or key like 'address:%' or key like 'org:%' or key like 'requests:%')`, old)
+		return err
+	})
+}
