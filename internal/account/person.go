@@ -279,3 +279,10 @@ func (d *Directory) EditProfile(ctx context.Context, actor access.Actor, p Profi
 			Person: map[string]any{"name_before": before.Name, "name": name, "username_before": before.Username, "username": username}})
 	})
 }
+
+// NoteView records that someone of another organisation opened a person's page.
+func (d *Directory) NoteView(ctx context.Context, actor access.Actor, o id.Org, a id.Account) error {
+	return d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.AccountViewed, Actor: actor, Target: audit.TargetOf(a)})
+	})
+}

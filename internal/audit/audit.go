@@ -240,3 +240,25 @@ func (b *Book) allow(actor string, now time.Time) bool {
 	b.denied[actor]++
 	return b.denied[actor] <= deniedPerMinute
 }
+
+// enteredFor is how long a look at another organisation's pages counts as one.
+const enteredFor = time.Hour
+
+// Entered records that an account of another organisation is looking at an organisation's pages: once per session and hour, in the
+// log of the organisation that is looked at.
+func (b *Book) Entered(ctx context.Context, a access.Actor, o id.Org) error {
+	target := TargetOf(a.Session)
+	since := sqldb.Micros(b.Now().Add(-enteredFor))
+	const seen = `select count(*) from events where org_id = $1 and target_id = $2 and action = 'org.entered' and at > $3`
+	n, err := sqldb.One(b.DB.Read(ctx), sqldb.Value[int64], seen, o, target.ID, since)
+	if err != nil || n > 0 {
+		return err
+	}
+	return b.DB.Write(ctx, func(tx sqldb.Tx) error {
+		n, err := sqldb.One(tx, sqldb.Value[int64], seen, o, target.ID, since)
+		if err != nil || n > 0 {
+			return err
+		}
+		return Record(tx, b.Now(), Event{Org: o, Action: OrgEntered, Actor: a, Target: target})
+	})
+}

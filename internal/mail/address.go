@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// receiver returns the address of s, which must be a bare address: no name, no group, no comment, no second address. Its domain
-// comes back in IDNA form. What can't be written to by plain SMTP is a permanent failure.
+// receiver returns the address of s, which must be a bare one: no name, no group, no comment, no second address. Its domain comes
+// back in IDNA form. What can't be written to by plain SMTP is a permanent failure.
 func receiver(s string) (mail.Address, error) {
 	a, err := mail.ParseAddress(s)
 	if err != nil || a.Name != "" || (&mail.Address{Address: a.Address}).String() != "<"+s+">" {
@@ -24,8 +24,8 @@ func receiver(s string) (mail.Address, error) {
 	return mail.Address{Address: ascii}, nil
 }
 
-// asciiAddress returns the address with its domain in IDNA form. Local parts beyond ASCII would need a path of servers that all offer
-// SMTPUTF8 (RFC 6531), which nobody can promise; they are refused.
+// asciiAddress returns the address with its domain in IDNA form. Local parts beyond ASCII would need a path of servers that all
+// offer SMTPUTF8 (RFC 6531), which nobody can promise; they are refused.
 func asciiAddress(s string) (string, error) {
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 {
@@ -57,7 +57,8 @@ func asciiHost(host string) (string, error) {
 	return host, nil
 }
 
-// mailHost returns a host as it stands to the right of an @ or after EHLO: IDNA form, or an address literal (RFC 5321 section 4.1.3).
+// mailHost returns a host as it stands to the right of an @ or after EHLO: its IDNA form, or an address literal (RFC 5321
+// section 4.1.3).
 func mailHost(host string) (string, error) {
 	if ip := net.ParseIP(host); ip != nil {
 		if ip.To4() == nil {

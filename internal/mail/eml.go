@@ -20,7 +20,8 @@ func (m Message) eml(at time.Time) (*gomail.Msg, error) {
 			return nil, &failure{text: "a header of the message has control characters", permanent: true}
 		}
 	}
-	msg := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
+	msg := gomail.NewMsg(gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP),
+		gomail.WithNoDefaultUserAgent())
 	if err := errors.Join(msg.From(m.From), msg.To(m.To)); err != nil {
 		return nil, &failure{text: "an address of the message is malformed", permanent: true}
 	}

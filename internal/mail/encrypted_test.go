@@ -15,7 +15,9 @@ func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0
 
 // Whoever strips STARTTLS from the server's answer gets no password, also where encryption is optional.
 func TestPasswordIsNotSentUnencrypted(t *testing.T) {
-	for _, setting := range []string{"smtp://doorward:hunter2@mail.example.org?starttls=optional", "smtp://doorward:hunter2@localhost?starttls=off"} {
+	for _, setting := range []string{
+		"smtp://doorward:hunter2@mail.example.org?starttls=optional", "smtp://doorward:hunter2@localhost?starttls=off",
+	} {
 		s, err := NewSMTP(setting)
 		if err != nil {
 			t.Fatal(err)

@@ -281,10 +281,13 @@ func (s *SMTP) refused(step string, err error) error {
 	return f
 }
 
-// failed returns a temporary failure that says where and why. Servers may quote what they were sent, so the password is taken out in
-// all the forms in which it travels.
+// failed returns a temporary failure that says where and why. Servers may quote what they were sent, so the password is taken out
+// in all the forms in which it travels.
 func (s *SMTP) failed(step string, err error) *failure {
 	text := err.Error()
+	if reply := (*textproto.Error)(nil); errors.As(err, &reply) {
+		text = fmt.Sprintf("%d %s", reply.Code, reply.Msg) // its own form escapes what is to be found below
+	}
 	if s.password != nil {
 		password := s.password()
 		for _, secret := range []string{

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,7 @@ func (b *letterbox) open(t *testing.T, m mode) {
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {
 		_ = s.Close()
+		_ = l.Close() // also when Serve has not begun yet
 		<-done
 	})
 }
@@ -247,25 +249,25 @@ func TestSMTPRoundTrip(t *testing.T) {
 	for name, c := range map[string]struct {
 		mode       mode
 		mechanisms []string
-		setting    string // %s is the address
+		setting    string // {addr} is the address
 		encrypted  bool
 		signedIn   string
 	}{
-		"STARTTLS required":       {withSTARTTLS, nil, "smtp://%s?starttls=required", true, ""},
-		"STARTTLS by itself":      {withSTARTTLS, nil, "smtp://%s", true, ""},
-		"STARTTLS off":            {withSTARTTLS, nil, "smtp://%s?starttls=off", false, ""},
-		"no STARTTLS on loopback": {plain, nil, "smtp://%s", false, ""},
-		"implicit TLS":            {implicitTLS, nil, "smtps://%s", true, ""},
-		"PLAIN over STARTTLS":     {withSTARTTLS, []string{"CRAM-MD5", "LOGIN", "PLAIN"}, "smtp://" + credentials + "%s?starttls=required", true, "PLAIN"},
-		"PLAIN over implicit TLS": {implicitTLS, []string{"PLAIN"}, "smtps://" + credentials + "%s", true, "PLAIN"},
-		"PLAIN on loopback":       {plain, []string{"PLAIN"}, "smtp://" + credentials + "%s", false, "PLAIN"},
-		"LOGIN over STARTTLS":     {withSTARTTLS, []string{"LOGIN"}, "smtp://" + credentials + "%s", true, "LOGIN"},
-		"CRAM-MD5 over TLS":       {implicitTLS, []string{"CRAM-MD5"}, "smtps://" + credentials + "%s", true, "CRAM-MD5"},
+		"STARTTLS required":       {withSTARTTLS, nil, "smtp://{addr}?starttls=required", true, ""},
+		"STARTTLS by itself":      {withSTARTTLS, nil, "smtp://{addr}", true, ""},
+		"STARTTLS off":            {withSTARTTLS, nil, "smtp://{addr}?starttls=off", false, ""},
+		"no STARTTLS on loopback": {plain, nil, "smtp://{addr}", false, ""},
+		"implicit TLS":            {implicitTLS, nil, "smtps://{addr}", true, ""},
+		"PLAIN over STARTTLS":     {withSTARTTLS, []string{"CRAM-MD5", "LOGIN", "PLAIN"}, "smtp://" + credentials + "{addr}", true, "PLAIN"},
+		"PLAIN over implicit TLS": {implicitTLS, []string{"PLAIN"}, "smtps://" + credentials + "{addr}", true, "PLAIN"},
+		"PLAIN on loopback":       {plain, []string{"PLAIN"}, "smtp://" + credentials + "{addr}", false, "PLAIN"},
+		"LOGIN over STARTTLS":     {withSTARTTLS, []string{"LOGIN"}, "smtp://" + credentials + "{addr}", true, "LOGIN"},
+		"CRAM-MD5 over TLS":       {implicitTLS, []string{"CRAM-MD5"}, "smtps://" + credentials + "{addr}", true, "CRAM-MD5"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			box := &letterbox{mechanisms: c.mechanisms}
 			box.open(t, c.mode)
-			s := newSMTP(t, fmt.Sprintf(c.setting, box.addr), box.roots)
+			s := newSMTP(t, strings.Replace(c.setting, "{addr}", box.addr, 1), box.roots)
 			if err := s.Check(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -307,7 +309,8 @@ func TestSMTPRoundTrip(t *testing.T) {
 					t.Errorf("Date %v, %v", at, err)
 				}
 				text, html := parts(t, parsed)
-				if diff := cmp.Diff([]string{strings.TrimSpace(m.Text), strings.TrimSpace(m.HTML)}, []string{strings.TrimSpace(text), strings.TrimSpace(html)}); diff != "" {
+				want := []string{strings.TrimSpace(m.Text), strings.TrimSpace(m.HTML)}
+				if diff := cmp.Diff(want, []string{strings.TrimSpace(text), strings.TrimSpace(html)}); diff != "" {
 					t.Errorf("parts (-want +got)\n%s", diff)
 				}
 			}
@@ -403,11 +406,13 @@ func TestPasswordStaysSecret(t *testing.T) {
 		}
 		return "500 what is " + line
 	})
+	const secret = `hün"ter\2`
 	secrets := []string{
-		"hunter2", base64.StdEncoding.EncodeToString([]byte("hunter2")), base64.StdEncoding.EncodeToString([]byte("\x00doorward\x00hunter2")),
+		secret, `hün\"ter\\2`, base64.StdEncoding.EncodeToString([]byte(secret)),
+		base64.StdEncoding.EncodeToString([]byte("\x00doorward\x00" + secret)), url.PathEscape(secret),
 	}
 	for _, addr := range []string{box.addr, parrot} {
-		s := newSMTP(t, "smtp://doorward:hunter2@"+addr, box.roots)
+		s := newSMTP(t, "smtp://doorward:"+url.PathEscape(secret)+"@"+addr, box.roots)
 		errs := []error{s.Check(t.Context()), s.Send(t.Context(), render(t, letter(locale.English, letters()["reset"])))}
 		var logged bytes.Buffer
 		logger := slog.New(slog.NewJSONHandler(&logged, nil))

@@ -286,7 +286,7 @@ func Reseal(tx sqldb.Tx, v *secret.Vault) (int, error) {
 		if err != nil {
 			return n, err
 		}
-		if _, err := tx.Exec(`update outbox set box = $1 where id = $2`, v.Seal("outbox", "box", string(m.ID), plain), m.ID); err != nil {
+		if _, err := tx.Exec(`update outbox set box = $1 where id = $2 and box is not null`, v.Seal("outbox", "box", string(m.ID), plain), m.ID); err != nil {
 			return n, err
 		}
 		n++

@@ -24,7 +24,8 @@ type Vault struct {
 	file string
 	mu   sync.RWMutex
 	keys map[string]cipher.AEAD
-	seal string // id of the key that seals
+	seal string      // id of the key that seals
+	read os.FileInfo // the file as it was when it was read
 }
 
 const sealedVersion = 1
@@ -53,6 +54,10 @@ func OpenVault(file string, create bool) (*Vault, error) {
 }
 
 func (v *Vault) load() error {
+	info, err := os.Stat(v.file) // before reading: a change in between is noticed later
+	if err != nil {
+		return fmt.Errorf("key file: %w", err)
+	}
 	lines, seal, err := readKeyFile(v.file)
 	if err != nil {
 		return err
@@ -77,8 +82,23 @@ func (v *Vault) load() error {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.keys, v.seal = keys, seal
+	v.keys, v.seal, v.read = keys, seal, info
 	return nil
+}
+
+// refresh reads the key file again when another process has replaced it. A file that cannot be read leaves the keys as they are: data
+// sealed with them can be opened once the file is back.
+func (v *Vault) refresh() {
+	info, err := os.Stat(v.file)
+	if err != nil {
+		return
+	}
+	v.mu.RLock()
+	same := os.SameFile(info, v.read) && info.ModTime().Equal(v.read.ModTime())
+	v.mu.RUnlock()
+	if !same {
+		_ = v.load()
+	}
 }
 
 // Sealing returns the id of the key that seals now.
@@ -100,8 +120,10 @@ func (v *Vault) Keys() ([]string, error) {
 	return lines, nil
 }
 
-// Seal returns plain sealed for one cell.
+// Seal returns plain sealed for one cell. It looks first whether the key file was changed: after "key reseal" nothing may be sealed
+// with the old key, or "key retire" could take away what opens it.
 func (v *Vault) Seal(table, column, row string, plain []byte) []byte {
+	v.refresh()
 	v.mu.RLock()
 	name, aead := v.seal, v.keys[v.seal]
 	v.mu.RUnlock()
@@ -177,7 +199,7 @@ func (v *Vault) SealWith(name string) error {
 		return err
 	}
 	if !hasKey(lines, name) {
-		return fmt.Errorf("key file %s has no key %q; its keys are listed by `doorward key add --list`", v.file, name)
+		return fmt.Errorf("key file %s has no key %q; `doorward key list` shows those it has", v.file, name)
 	}
 	if err := writeKeyFile(v.file, lines, name, false); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -217,4 +218,14 @@ func (d *Desk) mayEnter(tx sqldb.Tx, s scene, slug string) (bool, error) {
 	}
 	r, err := d.Guard.Rights(tx, access.Actor{Kind: access.AccountActor, Account: s.Account.ID, Org: s.Org.ID}, o.ID)
 	return r.May(access.OrgView), err
+}
+
+// Origin returns the tenant domain that an attempt began at and the path that it was to lead to, also when it is over; false when
+// there is none. It tells nothing that the address of the page did not.
+func (d *Desk) Origin(ctx context.Context, attempt string) (slug, to string, ok bool, err error) {
+	a, err := sqldb.One(d.DB.Read(ctx), scanAttempt, `select `+attemptColumns+` from attempts where id = $1`, attempt)
+	if errors.Is(err, sqldb.ErrNone) {
+		return "", "", false, nil
+	}
+	return a.Proved.Slug, a.Proved.To, err == nil, err
 }

@@ -40,7 +40,6 @@ type Desk struct {
 	Vault  *secret.Vault
 	Hasher *secret.Hasher
 	Now    func() time.Time
-	Issuer string // what authenticator apps show beside the organisation's name: "Doorward"
 }
 
 // Start is what a sign-in begins with.

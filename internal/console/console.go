@@ -1,0 +1,311 @@
+// Package console is the surface for who is signed in: dashboard, own account, people, organisations. Which organisation a page is about
+// stands in the address alone; the guard decides for each request. It holds no rules and no SQL.
+package console
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"doorward/internal/access"
+	"doorward/internal/account"
+	"doorward/internal/audit"
+	"doorward/internal/id"
+	"doorward/internal/org"
+	"doorward/internal/page"
+	"doorward/internal/refusal"
+	"doorward/internal/secret"
+	"doorward/internal/signin"
+	"doorward/internal/sqldb"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+// Console serves the pages of who is signed in.
+type Console struct {
+	DB        *sqldb.DB
+	Kit       *page.Kit
+	Desk      *signin.Desk
+	Directory *account.Directory
+	Guard     access.Guard
+	Book      *audit.Book
+	Vault     *secret.Vault
+	Now       func() time.Time
+	Client    func(*http.Request) access.Client
+
+	// Stranger answers the address of an organisation for who has no access there.
+	Stranger func(http.ResponseWriter, *http.Request) error
+
+	pages *page.Set
+}
+
+// Pages parses the templates. Call it once, before Routes.
+func (c *Console) Pages() (*page.Set, error) {
+	sub, err := fs.Sub(templates, "templates")
+	if err != nil {
+		return nil, err
+	}
+	c.pages, err = c.Kit.Parse(sub)
+	return c.pages, err
+}
+
+// Route is one line of the route table. Tests walk it: Permission is what the guard asks for, empty for what is everyone's own.
+type Route struct {
+	Pattern    string
+	Permission access.Permission
+	Handle     func(http.ResponseWriter, *http.Request) error
+}
+
+// Routes is the table of the console.
+func (c *Console) Routes() []Route {
+	return []Route{
+		{"GET /o/{slug}/{$}", access.OrgView, c.inOr(c.Stranger, access.OrgView, c.dashboard)},
+		{"GET /o/{slug}/users", access.PeopleView, c.in(access.PeopleView, c.people)},
+		{"GET /o/{slug}/users/invite", access.PeopleInvite, c.in(access.PeopleInvite, c.inviteForm)},
+		{"POST /o/{slug}/users/invite", access.PeopleInvite, c.in(access.PeopleInvite, c.invite)},
+		{"GET /o/{slug}/users/{account}", access.PeopleView, c.in(access.PeopleView, c.person)},
+		{"POST /o/{slug}/users/{account}/resend", access.PeopleResend, c.in(access.PeopleResend, c.resend)},
+		{"POST /o/{slug}/users/{account}/withdraw", access.PeopleWithdraw, c.in(access.PeopleWithdraw, c.withdraw)},
+		{"POST /o/{slug}/users/{account}/disable", access.PeopleDisable, c.in(access.PeopleDisable, c.disable)},
+		{"POST /o/{slug}/users/{account}/enable", access.PeopleDisable, c.in(access.PeopleDisable, c.enable)},
+		{"POST /o/{slug}/users/{account}/roles", access.RoleAssign, c.in(access.RoleAssign, c.roles)},
+		{"POST /o/{slug}/users/{account}/reset-factors", access.PeopleFactors, c.in(access.PeopleFactors, c.resetFactors)},
+		{"POST /o/{slug}/users/{account}/end-sessions", access.PeopleSessions, c.in(access.PeopleSessions, c.endSessions)},
+		{"GET /o/{slug}/orgs", access.OrgView, c.in(access.OrgView, c.orgs)},
+		{"GET /o/{slug}/orgs/new", access.OrgCreate, c.in(access.OrgCreate, c.newOrgForm)},
+		{"POST /o/{slug}/orgs/new", access.OrgCreate, c.in(access.OrgCreate, c.newOrg)},
+		{"GET /me", "", c.own(c.profile)},
+		{"POST /me", "", c.own(c.editProfile)},
+		{"GET /me/security", "", c.own(c.security)},
+		{"POST /me/security/password", "", c.own(c.changePassword)},
+		{"POST /me/security/app", "", c.own(c.beginApp)},
+		{"GET /me/security/app", "", c.own(c.app)},
+		{"POST /me/security/app/confirm", "", c.own(c.confirmApp)},
+		{"POST /me/security/factors/{factor}/remove", "", c.own(c.removeFactor)},
+		{"GET /me/sessions", "", c.own(c.sessions)},
+		{"POST /me/sessions/{session}/end", "", c.own(c.endSession)},
+		{"POST /me/sessions/end-all", "", c.own(c.endAll)},
+		{"GET /me/prove", "", c.own(c.proveForm)},
+		{"POST /me/prove", "", c.own(c.prove)},
+	}
+}
+
+// visit is one request of someone signed in, about one organisation.
+type visit struct {
+	signin.Visitor
+	About  org.Org // the organisation that the page is about
+	Rights access.Rights
+	Slug   string
+}
+
+// path is the address of a page of the visited organisation.
+func (v visit) path(rest string) string { return "/o/" + v.About.Slug + "/" + rest }
+
+type handler func(w http.ResponseWriter, r *http.Request, v visit) error
+
+const sessionCookie = "session"
+
+func (c *Console) secretOf(r *http.Request) secret.Text {
+	s, _ := c.Kit.ReadCookie(r, sessionCookie)
+	return secret.Text(s)
+}
+
+// in guards a page about the organisation in the address. Who is not signed in, or may not even see the organisation, is sent to its
+// sign-in, which looks the same whether it exists.
+func (c *Console) in(p access.Permission, h handler) func(http.ResponseWriter, *http.Request) error {
+	return c.inOr(c.toSignIn, p, h)
+}
+
+func (c *Console) inOr(stranger func(http.ResponseWriter, *http.Request) error, p access.Permission, h handler) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		v := visit{Slug: r.PathValue("slug")}
+		var err error
+		if v.Visitor, err = c.Desk.Resolve(r.Context(), c.secretOf(r), c.Client(r)); err != nil {
+			if refusal.Is(err, refusal.Unauthenticated) {
+				return stranger(w, r)
+			}
+			return err
+		}
+		tx := c.DB.Read(r.Context())
+		if v.About, err = org.BySlug(tx, v.Slug); err != nil {
+			if refusal.Is(err, refusal.NotFound) {
+				return c.foreign(w, r, v, p, stranger)
+			}
+			return err
+		}
+		if v.Rights, err = c.Guard.Rights(tx, v.Actor, v.About.ID); err != nil {
+			return err
+		}
+		if !v.Rights.May(access.OrgView) {
+			return c.foreign(w, r, v, p, stranger)
+		}
+		c.Kit.SetPreference(r, v.Account.Language, v.Org.Language)
+		if err := v.Rights.Require(p); err != nil {
+			return c.Book.Refusal(r.Context(), v.Actor, audit.Action(p), err)
+		}
+		if v.Rights.Delegated() {
+			if err := c.Book.Entered(r.Context(), v.Actor, v.About.ID); err != nil {
+				return err
+			}
+		}
+		return c.answer(w, r, v, h)
+	}
+}
+
+// foreign answers who is signed in but has no access: like a stranger, with the event of a foreign id in their own organisation's log.
+func (c *Console) foreign(w http.ResponseWriter, r *http.Request, v visit, p access.Permission, stranger func(http.ResponseWriter, *http.Request) error) error {
+	e := refusal.New(refusal.NotFound, "error.not_found")
+	e.Denied = true
+	if err := c.Book.Refusal(r.Context(), v.Actor, audit.Action(p), e); refusal.As(err) == nil {
+		return err
+	}
+	return stranger(w, r)
+}
+
+func (c *Console) toSignIn(w http.ResponseWriter, r *http.Request) error {
+	to := ""
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		to = "?to=" + url.QueryEscape(page.LocalPath(r.URL.RequestURI()))
+	}
+	return seeOther(w, r, "/o/"+url.PathEscape(r.PathValue("slug"))+"/login"+to)
+}
+
+// own guards the pages of the own account.
+func (c *Console) own(h handler) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		v := visit{}
+		var err error
+		if v.Visitor, err = c.Desk.Resolve(r.Context(), c.secretOf(r), c.Client(r)); err != nil {
+			return err
+		}
+		v.About = v.Visitor.Org
+		v.Slug = v.About.Slug
+		c.Kit.SetPreference(r, v.Account.Language, v.Visitor.Org.Language)
+		if v.Rights, err = c.Guard.Rights(c.DB.Read(r.Context()), v.Actor, v.About.ID); err != nil {
+			return err
+		}
+		return c.answer(w, r, v, h)
+	}
+}
+
+// answer runs the handler; a stale proof becomes the page that takes a fresh one.
+func (c *Console) answer(w http.ResponseWriter, r *http.Request, v visit, h handler) error {
+	err := h(w, r, v)
+	if refusal.Is(err, refusal.StepUp) {
+		return c.askProof(w, r, v)
+	}
+	return err
+}
+
+// form decodes a form of the console. It must have been rendered for this account and organisation: a browser that changed sides
+// meanwhile writes nothing.
+func (c *Console) form(w http.ResponseWriter, r *http.Request, v visit) (url.Values, error) {
+	values, err := page.Decode(w, r, 0)
+	if err != nil {
+		return values, err
+	}
+	if a, o := values.Get("_account"), values.Get("_org"); a != "" && a != string(v.Account.ID) || o != "" && o != string(v.About.ID) {
+		return values, refusal.New(refusal.Conflict, "error.other_account")
+	}
+	return values, nil
+}
+
+// take reads the given fields of a form as single texts.
+func take(values url.Values, fields ...string) (map[string]string, error) {
+	out := map[string]string{}
+	var faults []*refusal.Error
+	for _, f := range fields {
+		text, fault := page.One(values, f)
+		out[f] = text
+		faults = append(faults, fault)
+	}
+	return out, refusal.All(faults...)
+}
+
+func seeOther(w http.ResponseWriter, r *http.Request, to string) error {
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+// done answers a form that was taken, with a word about it.
+func (c *Console) done(w http.ResponseWriter, r *http.Request, to, key string, args ...any) error {
+	c.Kit.SetFlash(w, r, "good", key, args...)
+	return seeOther(w, r, to)
+}
+
+// sorry answers a button whose operation was refused for a reason that belongs on the page it came from; everything else is an error page.
+func (c *Console) sorry(w http.ResponseWriter, r *http.Request, to string, err error) error {
+	e := refusal.As(err)
+	if e == nil || e.Code != refusal.Conflict && e.Code != refusal.Invalid {
+		return err
+	}
+	args := make([]any, 0, 2*len(e.Args))
+	for k, v := range e.Args {
+		args = append(args, k, v)
+	}
+	c.Kit.SetFlash(w, r, "bad", e.Key, args...)
+	return seeOther(w, r, to)
+}
+
+// again tells whether a refusal is shown on the form's own page.
+func again(err error) bool {
+	return refusal.Is(err, refusal.Invalid) || refusal.Is(err, refusal.Limited) || refusal.Is(err, refusal.Conflict)
+}
+
+// base starts a page of the console.
+func (c *Console) base(v visit, name, title string, args ...any) page.Base {
+	b := page.Base{Layout: page.LayoutConsole, Page: name, Title: title, TitleArgs: args,
+		Brand:   page.Brand{Name: v.About.Name, Href: v.About.HomePath()},
+		Account: string(v.Account.ID), Org: string(v.About.ID), Location: v.location(),
+		Me: &page.Me{Name: v.Account.Shown(), Email: v.Account.Email, OrgName: v.Visitor.Org.Name, Href: "/me"}}
+	b.Nav = c.nav(v, name)
+	if v.About.ID != v.Visitor.Org.ID {
+		b.Strip = &page.Strip{Key: "console.strip", Args: []any{"Organisation", v.About.Name, "Home", v.Visitor.Org.Name}, Leave: v.Visitor.Org.HomePath()}
+	}
+	return b
+}
+
+func (v visit) location() *time.Location {
+	if v.Account.TimeZone != "" {
+		if l, err := time.LoadLocation(v.Account.TimeZone); err == nil {
+			return l
+		}
+	}
+	return v.Visitor.Org.Location()
+}
+
+func (c *Console) nav(v visit, name string) []page.NavItem {
+	items := []page.NavItem{{Key: "nav.dashboard", Href: v.About.HomePath(), Icon: "home", Group: "nav.group.org"}}
+	if v.Rights.May(access.PeopleView) {
+		items = append(items, page.NavItem{Key: "nav.people", Href: v.path("users"), Icon: "people", Group: "nav.group.org"})
+	}
+	if v.About.Kind != access.Customer {
+		items = append(items, page.NavItem{Key: "nav.orgs." + string(v.About.Kind), Href: v.path("orgs"), Icon: "building", Group: "nav.group.org"})
+	}
+	items = append(items,
+		page.NavItem{Key: "nav.me", Href: "/me", Icon: "person", Group: "nav.group.me"},
+		page.NavItem{Key: "nav.security", Href: "/me/security", Icon: "shield", Group: "nav.group.me"},
+		page.NavItem{Key: "nav.sessions", Href: "/me/sessions", Icon: "device", Group: "nav.group.me"})
+	current := map[string]string{"dashboard": v.About.HomePath(), "users": v.path("users"), "users.invite": v.path("users"), "user": v.path("users"),
+		"orgs": v.path("orgs"), "org.new": v.path("orgs"), "me": "/me", "me.security": "/me/security", "me.security.app": "/me/security",
+		"me.sessions": "/me/sessions"}[name]
+	for i := range items {
+		items[i].Current = items[i].Href == current
+	}
+	return items
+}
+
+// accountID returns the account in the address, or a NotFound refusal for what is no account's id.
+func accountID(r *http.Request) (id.Account, error) {
+	a, ok := id.Parse[id.Account](r.PathValue("account"))
+	if !ok {
+		return "", refusal.New(refusal.NotFound, "error.not_found")
+	}
+	return a, nil
+}
+
+func trim(s string) string { return strings.TrimSpace(s) }

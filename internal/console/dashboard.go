@@ -1,0 +1,85 @@
+package console
+
+import (
+	"net/http"
+	"time"
+
+	"doorward/internal/access"
+	"doorward/internal/account"
+	"doorward/internal/audit"
+	"doorward/internal/factor"
+	"doorward/internal/license"
+	"doorward/internal/page"
+)
+
+// dashboardDoc is the first page of an organisation.
+type dashboardDoc struct {
+	page.Base
+	Kind    access.OrgKind
+	Roles   []string
+	People  *peopleFigures // nil for who may not see people
+	Orgs    bool           // there are organisations below
+	OrgsTo  string
+	Invite  string // empty for who may not invite
+	Since   time.Time
+	Factors string // own second factors
+}
+
+// peopleFigures are the numbers and pictures about an organisation's people.
+type peopleFigures struct {
+	Counts  account.Counts
+	Seats   license.Seats
+	Covered int64
+	SignIns int
+	Days    []page.Bar
+	Href    string
+}
+
+// Share is how many of the active people have a second factor.
+func (p peopleFigures) Share() float64 {
+	if p.Counts.Active == 0 {
+		return 0
+	}
+	return float64(p.Covered) / float64(p.Counts.Active)
+}
+
+// daysShown is how many days the picture of sign-ins spans.
+const daysShown = 14
+
+func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) error {
+	doc := &dashboardDoc{Base: c.base(v, "dashboard", "dashboard.title"), Kind: v.About.Kind, Roles: v.Rights.Roles(),
+		Orgs: v.About.Kind != access.Customer, OrgsTo: v.path("orgs"), Since: v.Account.LastSignIn}
+	if v.Rights.May(access.PeopleInvite) {
+		doc.Invite = v.path("users/invite")
+	}
+	if v.Rights.May(access.PeopleView) {
+		tx := c.DB.Read(r.Context())
+		f := &peopleFigures{Href: v.path("users")}
+		var err error
+		if f.Counts, err = account.Count(tx, v.About.ID); err != nil {
+			return err
+		}
+		if f.Seats, err = license.SeatsOf(tx, v.About.ID); err != nil {
+			return err
+		}
+		if f.Covered, err = factor.Covered(tx, v.About.ID); err != nil {
+			return err
+		}
+		now := c.Now().In(v.location())
+		midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+		days := make([]time.Time, daysShown)
+		for i := range days {
+			days[i] = midnight.AddDate(0, 0, i-daysShown+1)
+		}
+		counts, err := audit.CountByDay(tx, v.About.ID, audit.SignedIn, days)
+		if err != nil {
+			return err
+		}
+		for i, n := range counts {
+			f.SignIns += n
+			f.Days = append(f.Days, page.Bar{Label: days[i].Format("2"), Title: days[i].Format("2006-01-02"), Value: n})
+		}
+		doc.People = f
+	}
+	return c.pages.Render(w, r, http.StatusOK, "dashboard", doc)
+}

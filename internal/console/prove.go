@@ -1,0 +1,136 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"doorward/internal/page"
+	"doorward/internal/refusal"
+	"doorward/internal/secret"
+)
+
+// proveDoc asks for a fresh proof before something sensitive. When it interrupted a form, the form's fields go through it unchanged:
+// nothing typed is lost.
+type proveDoc struct {
+	page.Base
+	To     string // page to go on to
+	Code   bool   // a code is asked for, else the password
+	Kept   []kept // the interrupted form
+	Email  string
+	SignIn string
+}
+
+// kept is a field of the interrupted form.
+type kept struct{ Name, Value string }
+
+func provePath(to string) string { return "/me/prove?to=" + url.QueryEscape(to) }
+
+// secretFields never travel through the page.
+var secretFields = []string{"password", "new_password", "confirm_password", "code"}
+
+// askProof answers a request whose proof was too old.
+func (c *Console) askProof(w http.ResponseWriter, r *http.Request, v visit) error {
+	var fields []kept
+	for name, list := range r.PostForm {
+		for _, value := range list {
+			if name != "_account" && name != "_org" && !slices.Contains(secretFields, name) {
+				fields = append(fields, kept{name, value})
+			}
+		}
+	}
+	return c.showProve(w, r, v, http.StatusForbidden, page.LocalPath(r.URL.RequestURI()), fields, page.Form{})
+}
+
+func (c *Console) showProve(w http.ResponseWriter, r *http.Request, v visit, status int, to string, fields []kept, f page.Form) error {
+	code, err := c.Desk.NeedsCode(r.Context(), v.Account.ID)
+	if err != nil {
+		return err
+	}
+	doc := &proveDoc{Base: c.base(v, "prove", "prove.title"), To: to, Code: code, Kept: fields, Email: v.Account.Email}
+	doc.Layout = page.LayoutCard
+	doc.Reason = string(refusal.StepUp)
+	doc.Form = f
+	doc.SignIn = v.Visitor.Org.SignInPath() + "?to=" + url.QueryEscape(to)
+	return c.pages.Render(w, r, status, "prove", doc)
+}
+
+func (c *Console) proveForm(w http.ResponseWriter, r *http.Request, v visit) error {
+	return c.showProve(w, r, v, http.StatusOK, page.LocalPath(r.URL.Query().Get("to")), nil, page.Form{})
+}
+
+// prove takes the fresh proof and goes on: with a GET, or by sending the interrupted form once more.
+func (c *Console) prove(w http.ResponseWriter, r *http.Request, v visit) error {
+	values, err := c.form(w, r, v)
+	if err != nil && refusal.As(err) == nil {
+		return err
+	}
+	var fields []kept
+	for name, list := range values {
+		if rest, ok := cutKept(name); ok {
+			for _, value := range list {
+				fields = append(fields, kept{rest, value})
+			}
+		}
+	}
+	var t map[string]string
+	var fresh secret.Text
+	if err == nil {
+		if t, err = take(values, "proof_code", "proof_password", "to"); err == nil {
+			typed := t["proof_code"]
+			if typed == "" {
+				typed = t["proof_password"]
+			}
+			fresh, err = c.Desk.ProveAgain(r.Context(), v.Visitor, secret.Text(typed))
+		}
+	}
+	to := page.LocalPath(t["to"])
+	if to == "" {
+		to = v.Visitor.Org.HomePath()
+	}
+	if err != nil {
+		if !again(err) {
+			return err
+		}
+		return c.showProve(w, r, v, http.StatusUnprocessableEntity, to, fields, page.FormOf(url.Values{}, atProof(err)))
+	}
+	c.Kit.SetCookie(w, sessionCookie, string(fresh), 0)
+	if len(fields) == 0 {
+		return seeOther(w, r, to)
+	}
+	doc := &resumeDoc{Base: c.base(v, "prove.resume", "prove.resume.title"), Action: to, Kept: fields}
+	doc.Layout = page.LayoutCard
+	return c.pages.Render(w, r, http.StatusOK, "prove.resume", doc)
+}
+
+// resumeDoc sends the interrupted form once more, by a button, so that it works without JavaScript too.
+type resumeDoc struct {
+	page.Base
+	Action string
+	Kept   []kept
+}
+
+const keptPrefix = "kept."
+
+func cutKept(name string) (string, bool) {
+	if len(name) > len(keptPrefix) && name[:len(keptPrefix)] == keptPrefix {
+		return name[len(keptPrefix):], true
+	}
+	return "", false
+}
+
+// atProof moves a refusal to the field that the page has.
+func atProof(err error) error {
+	e := refusal.As(err)
+	if e == nil {
+		return err
+	}
+	copied := *e
+	switch e.Field {
+	case "code":
+		copied.Field = "proof_code"
+	case "password":
+		copied.Field = "proof_password"
+	}
+	return &copied
+}

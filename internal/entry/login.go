@@ -1,0 +1,279 @@
+package entry
+
+import (
+	"net/http"
+	"net/url"
+
+	"doorward/internal/factor"
+	"doorward/internal/page"
+	"doorward/internal/policy"
+	"doorward/internal/refusal"
+	"doorward/internal/secret"
+	"doorward/internal/signin"
+)
+
+// identifierDoc asks who is there.
+type identifierDoc struct {
+	page.Base
+	To         string // where to go on to
+	ParentName string // "Sign in with your … account"; empty: no such button
+	ParentHref string
+	Forgot     string
+}
+
+func (e *Entry) identifier(w http.ResponseWriter, r *http.Request) error {
+	p, err := e.place(r, r.PathValue("slug"))
+	if err != nil {
+		return err
+	}
+	return e.showIdentifier(w, r, p, http.StatusOK, page.LocalPath(r.URL.Query().Get("to")), page.Form{})
+}
+
+func (e *Entry) showIdentifier(w http.ResponseWriter, r *http.Request, p place, code int, to string, f page.Form) error {
+	doc := &identifierDoc{Base: p.base("login.identifier", "login.identifier.title"), To: to, Forgot: p.path("forgot")}
+	doc.Form = f
+	if p.Parent.ID != "" {
+		doc.ParentName = p.Parent.Name
+		back := p.Org.HomePath()
+		if to != "" {
+			back = to
+		}
+		doc.ParentHref = p.Parent.SignInPath() + "?to=" + url.QueryEscape(back)
+	}
+	if err := e.signedInAs(r, &doc.Base); err != nil {
+		return err
+	}
+	return e.pages.Render(w, r, code, "login.identifier", doc)
+}
+
+func (e *Entry) begin(w http.ResponseWriter, r *http.Request) error {
+	p, err := e.place(r, r.PathValue("slug"))
+	if err != nil {
+		return err
+	}
+	v, f, err := form(w, r, "identifier", "to")
+	to := page.LocalPath(v["to"])
+	if err == nil {
+		var pr signin.Progress
+		pr, err = e.Desk.Begin(r.Context(), signin.Start{Org: p.Org, Slug: p.Slug, Identifier: v["identifier"], To: to, Client: e.Client(r)})
+		if err == nil {
+			e.keep(w, r, pr.Key)
+			return seeOther(w, r, nextPath(pr.Attempt))
+		}
+		f = page.FormOf(f.Values, err)
+	}
+	if !again(err) {
+		return err
+	}
+	return e.showIdentifier(w, r, p, status(w, err), to, f)
+}
+
+func nextPath(a signin.Attempt) string { return "/login/next?attempt=" + string(a.ID) }
+
+// toNext sends who reloads the address of a form to the page of the present step.
+func (e *Entry) toNext(w http.ResponseWriter, r *http.Request) error {
+	return seeOther(w, r, "/login/next")
+}
+
+// stepDoc is a page of a sign-in under way. One struct serves all steps: each template takes what it needs.
+type stepDoc struct {
+	page.Base
+	Attempt    string // goes into every form
+	Identifier string
+	Restart    string // another identifier
+	Forgot     string
+	Email      string // where a code was mailed, shortened
+	Key        string // the new authenticator app's key as text
+	QR         page.QR
+	Asks       []ask
+	RefusedOrg string
+	Home       string // the own organisation, for who was refused elsewhere
+	Ref        string
+}
+
+// ask is someone to ask for help.
+type ask struct{ Name, Email string }
+
+// next shows the page of an attempt's present step; without a named attempt, of this browser's newest.
+func (e *Entry) next(w http.ResponseWriter, r *http.Request) error {
+	k, err := e.key(r, r.URL.Query().Get("attempt"))
+	if err != nil {
+		return e.startAgain(w, r, "", err)
+	}
+	v, err := e.Desk.View(r.Context(), k)
+	if err != nil {
+		return e.startAgain(w, r, string(k.ID), err)
+	}
+	return e.show(w, r, v, http.StatusOK, page.Form{})
+}
+
+// startAgain leads who comes with an attempt that is over back to the identifier, and on to where they wanted to go.
+func (e *Entry) startAgain(w http.ResponseWriter, r *http.Request, attempt string, err error) error {
+	if !refusal.Is(err, refusal.Expired) || attempt == "" {
+		return err
+	}
+	slug, to, ok, lookErr := e.Desk.Origin(r.Context(), attempt)
+	if lookErr != nil {
+		return lookErr
+	}
+	if !ok {
+		return err
+	}
+	e.Kit.SetFlash(w, r, "warn", "login.start_again")
+	path := "/o/" + url.PathEscape(slug) + "/login"
+	if to != "" {
+		path += "?to=" + url.QueryEscape(to)
+	}
+	return seeOther(w, r, path)
+}
+
+var stepPages = map[policy.Step]struct{ name, title string }{
+	policy.AskPassword:  {"login.password", "login.password.title"},
+	policy.AskTOTP:      {"login.totp", "login.totp.title"},
+	policy.ProveMailbox: {"login.mail-code", "login.mail-code.title"},
+	policy.ChooseFactor: {"login.enrol", "login.enrol.title"},
+	policy.EnrolTOTP:    {"login.enrol.totp", "login.enrol.totp.title"},
+	policy.Refuse:       {"login.denied", ""},
+}
+
+func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code int, f page.Form) error {
+	p, err := e.place(r, v.Attempt.Proved.Slug)
+	if err != nil {
+		return err
+	}
+	if v.Attempt.Proved.Password > 0 { // before, a person's language would tell that there is an account
+		e.Kit.SetPreference(r, v.Account.Language, p.Org.Language)
+	}
+	step := stepPages[v.Decision.Step]
+	if step.name == "" {
+		return signin.ErrStartAgain
+	}
+	doc := &stepDoc{Base: p.base(step.name, step.title), Attempt: string(v.Attempt.ID), Identifier: v.Attempt.Identifier,
+		Restart: restart(p, v.Attempt), Forgot: p.path("forgot"), Ref: page.Ref(r.Context())}
+	doc.Form = f
+	switch v.Decision.Step {
+	case policy.ProveMailbox:
+		doc.Email = veil(v.Account.Email)
+	case policy.EnrolTOTP:
+		doc.Key = page.Spaced(string(v.Setup.Key))
+		if doc.QR, err = page.DrawQR(string(v.Setup.URL)); err != nil {
+			return err
+		}
+	case policy.Refuse:
+		doc.Reason = string(v.Decision.Reason)
+		doc.Title = "login.denied." + doc.Reason + ".title"
+		for _, a := range v.Asks {
+			doc.Asks = append(doc.Asks, ask{a.Name, a.Email})
+		}
+		doc.RefusedOrg = p.Org.Name
+		if v.Decision.Reason == policy.NotAdded {
+			doc.RefusedOrg, doc.Asks, doc.Home = v.Attempt.Proved.Target, nil, p.path("login")
+		}
+		if code == http.StatusOK {
+			code = http.StatusForbidden
+		}
+	}
+	return e.pages.Render(w, r, code, step.name, doc)
+}
+
+func restart(p place, a signin.Attempt) string {
+	if a.Proved.To != "" {
+		return p.path("login") + "?to=" + url.QueryEscape(a.Proved.To)
+	}
+	return p.path("login")
+}
+
+// veil shortens an address to what its owner recognises.
+func veil(email string) string {
+	at := len(email) - 1
+	for at > 0 && email[at] != '@' {
+		at--
+	}
+	if at <= 1 {
+		return "…" + email[at:]
+	}
+	return email[:1] + "…" + email[at-1:]
+}
+
+// answer takes the form of a step: one operation, then the next step, the session, or the same page again.
+func (e *Entry) answer(w http.ResponseWriter, r *http.Request, field string, take func(k signin.Key, typed string) (signin.Progress, error)) error {
+	fields := []string{"attempt"}
+	if field != "" {
+		fields = append(fields, field)
+	}
+	v, f, err := form(w, r, fields...)
+	if err != nil && refusal.As(err) == nil {
+		return err
+	}
+	k, keyErr := e.key(r, v["attempt"])
+	if keyErr != nil {
+		return e.startAgain(w, r, v["attempt"], keyErr)
+	}
+	var p signin.Progress
+	if err == nil {
+		p, err = take(k, v[field])
+		if p.Key.Secret != "" { // also a wrong answer may have moved the attempt on
+			k = p.Key
+			e.keep(w, r, k)
+		}
+	}
+	switch {
+	case err == nil && p.Finished != nil:
+		e.drop(w, r, k.ID)
+		e.Kit.SetCookie(w, sessionCookie, string(p.Finished.Secret), 0)
+		return seeOther(w, r, p.Finished.To)
+	case err == nil:
+		return seeOther(w, r, nextPath(p.Attempt))
+	case !again(err):
+		return e.startAgain(w, r, string(k.ID), err)
+	}
+	view, viewErr := e.Desk.View(r.Context(), k)
+	if viewErr != nil {
+		return e.startAgain(w, r, string(k.ID), viewErr)
+	}
+	return e.show(w, r, view, status(w, err), page.FormOf(f.Values, err, "password", "code"))
+}
+
+func (e *Entry) password(w http.ResponseWriter, r *http.Request) error {
+	return e.answer(w, r, "password", func(k signin.Key, typed string) (signin.Progress, error) {
+		return e.Desk.Password(r.Context(), k, secret.Text(typed), e.Client(r), e.sessionSecret(r))
+	})
+}
+
+func (e *Entry) totp(w http.ResponseWriter, r *http.Request) error {
+	return e.answer(w, r, "code", func(k signin.Key, typed string) (signin.Progress, error) {
+		return e.Desk.Code(r.Context(), k, typed, e.Client(r), e.sessionSecret(r))
+	})
+}
+
+func (e *Entry) mailCode(w http.ResponseWriter, r *http.Request) error {
+	return e.answer(w, r, "code", func(k signin.Key, typed string) (signin.Progress, error) {
+		return e.Desk.Mailbox(r.Context(), k, typed, e.Client(r), e.sessionSecret(r))
+	})
+}
+
+func (e *Entry) mailCodeAgain(w http.ResponseWriter, r *http.Request) error {
+	return e.answer(w, r, "", func(k signin.Key, _ string) (signin.Progress, error) {
+		p, err := e.Desk.MailAgain(r.Context(), k, e.Client(r))
+		if err == nil {
+			e.Kit.SetFlash(w, r, "good", "login.mail-code.again_done")
+		}
+		return p, err
+	})
+}
+
+func (e *Entry) enrol(w http.ResponseWriter, r *http.Request) error {
+	return e.answer(w, r, "method", func(k signin.Key, method string) (signin.Progress, error) {
+		return e.Desk.Choose(r.Context(), k, method, e.Client(r))
+	})
+}
+
+func (e *Entry) enrolTOTP(w http.ResponseWriter, r *http.Request) error {
+	return e.answer(w, r, "code", func(k signin.Key, typed string) (signin.Progress, error) {
+		p, err := e.Desk.EnrolTOTP(r.Context(), k, typed, e.Client(r), e.sessionSecret(r))
+		if err == nil && p.Finished != nil {
+			e.Kit.SetFlash(w, r, "good", "login.enrol.totp.done", "Factor", string(factor.TOTP))
+		}
+		return p, err
+	})
+}
