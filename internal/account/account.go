@@ -117,7 +117,7 @@ func FoldIdentifier(s string) string {
 type Listed struct {
 	Account
 	Roles   []access.Assignment
-	Seconds int64 // active second factors
+	Seconds int // active second factors
 }
 
 // Filter narrows the people list.
@@ -163,7 +163,7 @@ func People(tx sqldb.Tx, o id.Org, f Filter) (list []Listed, next string, err er
 }
 
 // details reads the roles and factor counts of a stretch of the list in two statements.
-func details(tx sqldb.Tx, o id.Org, first, last string) (map[id.Account][]access.Assignment, map[id.Account]int64, error) {
+func details(tx sqldb.Tx, o id.Org, first, last string) (map[id.Account][]access.Assignment, map[id.Account]int, error) {
 	roles := map[id.Account][]access.Assignment{}
 	list, err := sqldb.All(tx, func(row sqldb.Row) (s access.Assignment, err error) {
 		return s, row(&s.ID, &s.Org, &s.Account, &s.Role, sqldb.Time(&s.Expires))
@@ -177,12 +177,12 @@ func details(tx sqldb.Tx, o id.Org, first, last string) (map[id.Account][]access
 	}
 	type count struct {
 		account id.Account
-		n       int64
+		n       int
 	}
 	counts, err := sqldb.All(tx, func(row sqldb.Row) (c count, err error) { return c, row(&c.account, &c.n) },
 		`select a.id, count(*) from accounts a join factors f on f.account_id = a.id
 		where a.org_id = $1 and a.email_key >= $2 and a.email_key <= $3 and f.kind <> 'password' and f.state = 'active' group by a.id`, o, first, last)
-	seconds := map[id.Account]int64{}
+	seconds := map[id.Account]int{}
 	for _, c := range counts {
 		seconds[c.account] = c.n
 	}
@@ -192,13 +192,13 @@ func details(tx sqldb.Tx, o id.Org, first, last string) (map[id.Account][]access
 func digit(n int) string { return string(rune('0' + n)) }
 
 // Counts is how many people an organisation has in each state.
-type Counts struct{ Invited, Active, Disabled int64 }
+type Counts struct{ Invited, Active, Disabled int }
 
 // Count counts an organisation's people.
 func Count(tx sqldb.Tx, o id.Org) (c Counts, err error) {
 	type row struct {
 		state State
-		n     int64
+		n     int
 	}
 	rows, err := sqldb.All(tx, func(scan sqldb.Row) (r row, err error) { return r, scan(&r.state, &r.n) },
 		`select state, count(*) from accounts where org_id = $1 group by state`, o)

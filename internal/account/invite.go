@@ -261,7 +261,7 @@ func (d *Directory) CreateOrg(ctx context.Context, actor access.Actor, n org.New
 }
 
 // SetSeats changes an organisation's seat limit; license.Unlimited takes it away.
-func (d *Directory) SetSeats(ctx context.Context, actor access.Actor, o id.Org, limit int64) error {
+func (d *Directory) SetSeats(ctx context.Context, actor access.Actor, o id.Org, limit int) error {
 	if limit < 0 && limit != license.Unlimited || limit > 1_000_000 {
 		return refusal.Field("seat_limit", "seats.form")
 	}

@@ -205,6 +205,7 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, v visit, h hand
 // meanwhile writes nothing.
 func (c *Console) form(w http.ResponseWriter, r *http.Request, v visit) (url.Values, error) {
 	values, err := page.Decode(w, r, 0)
+	r.PostForm = values // for the page that interrupts it, see askProof
 	if err != nil {
 		return values, err
 	}

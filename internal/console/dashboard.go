@@ -29,7 +29,7 @@ type dashboardDoc struct {
 type peopleFigures struct {
 	Counts  account.Counts
 	Seats   license.Seats
-	Covered int64
+	Covered int
 	SignIns int
 	Days    []page.Bar
 	Href    string

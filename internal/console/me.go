@@ -55,7 +55,7 @@ func (c *Console) editProfile(w http.ResponseWriter, r *http.Request, v visit) e
 // securityDoc is how the own account is protected.
 type securityDoc struct {
 	page.Base
-	Password *factor.Factor
+	Own      *factor.Factor // the password
 	Seconds  []factor.Factor
 	Rules    []page.Rule
 	Words    []string
@@ -80,7 +80,7 @@ func (c *Console) showSecurity(w http.ResponseWriter, r *http.Request, v visit, 
 	for i, one := range factors {
 		switch {
 		case one.Kind == factor.Password:
-			doc.Password = &factors[i]
+			doc.Own = &factors[i]
 		case one.State != factor.Pending:
 			doc.Seconds = append(doc.Seconds, one)
 		}

@@ -16,8 +16,8 @@ type proveDoc struct {
 	page.Base
 	To     string // page to go on to
 	Code   bool   // a code is asked for, else the password
-	Kept   []kept // the interrupted form
-	Email  string
+	Resume bool   // a form was interrupted …
+	Kept   []kept // … with these fields
 	SignIn string
 }
 
@@ -39,15 +39,15 @@ func (c *Console) askProof(w http.ResponseWriter, r *http.Request, v visit) erro
 			}
 		}
 	}
-	return c.showProve(w, r, v, http.StatusForbidden, page.LocalPath(r.URL.RequestURI()), fields, page.Form{})
+	return c.showProve(w, r, v, http.StatusForbidden, page.LocalPath(r.URL.RequestURI()), r.Method == http.MethodPost, fields, page.Form{})
 }
 
-func (c *Console) showProve(w http.ResponseWriter, r *http.Request, v visit, status int, to string, fields []kept, f page.Form) error {
+func (c *Console) showProve(w http.ResponseWriter, r *http.Request, v visit, status int, to string, resume bool, fields []kept, f page.Form) error {
 	code, err := c.Desk.NeedsCode(r.Context(), v.Account.ID)
 	if err != nil {
 		return err
 	}
-	doc := &proveDoc{Base: c.base(v, "prove", "prove.title"), To: to, Code: code, Kept: fields, Email: v.Account.Email}
+	doc := &proveDoc{Base: c.base(v, "prove", "prove.title"), To: to, Code: code, Resume: resume, Kept: fields}
 	doc.Layout = page.LayoutCard
 	doc.Reason = string(refusal.StepUp)
 	doc.Form = f
@@ -56,7 +56,7 @@ func (c *Console) showProve(w http.ResponseWriter, r *http.Request, v visit, sta
 }
 
 func (c *Console) proveForm(w http.ResponseWriter, r *http.Request, v visit) error {
-	return c.showProve(w, r, v, http.StatusOK, page.LocalPath(r.URL.Query().Get("to")), nil, page.Form{})
+	return c.showProve(w, r, v, http.StatusOK, page.LocalPath(r.URL.Query().Get("to")), false, nil, page.Form{})
 }
 
 // prove takes the fresh proof and goes on: with a GET, or by sending the interrupted form once more.
@@ -76,7 +76,7 @@ func (c *Console) prove(w http.ResponseWriter, r *http.Request, v visit) error {
 	var t map[string]string
 	var fresh secret.Text
 	if err == nil {
-		if t, err = take(values, "proof_code", "proof_password", "to"); err == nil {
+		if t, err = take(values, "proof_code", "proof_password", "to", "resume"); err == nil {
 			typed := t["proof_code"]
 			if typed == "" {
 				typed = t["proof_password"]
@@ -92,10 +92,10 @@ func (c *Console) prove(w http.ResponseWriter, r *http.Request, v visit) error {
 		if !again(err) {
 			return err
 		}
-		return c.showProve(w, r, v, http.StatusUnprocessableEntity, to, fields, page.FormOf(url.Values{}, atProof(err)))
+		return c.showProve(w, r, v, http.StatusUnprocessableEntity, to, t["resume"] != "", fields, page.FormOf(url.Values{}, atProof(err)))
 	}
 	c.Kit.SetCookie(w, sessionCookie, string(fresh), 0)
-	if len(fields) == 0 {
+	if t["resume"] == "" {
 		return seeOther(w, r, to)
 	}
 	doc := &resumeDoc{Base: c.base(v, "prove.resume", "prove.resume.title"), Action: to, Kept: fields}

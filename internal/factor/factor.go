@@ -68,8 +68,8 @@ func Seconds(list []Factor, s State) []Factor {
 }
 
 // Covered returns how many of an organisation's active accounts have an active second factor.
-func Covered(tx sqldb.Tx, org id.Org) (int64, error) {
-	return sqldb.One(tx, sqldb.Value[int64], `select count(*) from accounts a where a.org_id = $1 and a.state = 'active' and exists
+func Covered(tx sqldb.Tx, org id.Org) (int, error) {
+	return sqldb.One(tx, sqldb.Value[int], `select count(*) from accounts a where a.org_id = $1 and a.state = 'active' and exists
 		(select 1 from factors f where f.account_id = a.id and f.kind = 'totp' and f.state = 'active')`, org)
 }
 

@@ -19,8 +19,8 @@ const customerSeats = 5
 
 // Seats is an organisation's limit and use.
 type Seats struct {
-	Limit int64 // Unlimited when there is none
-	Used  int64
+	Limit int // Unlimited when there is none
+	Used  int
 }
 
 // Free tells whether another seat can be taken.
@@ -35,7 +35,7 @@ func (s Seats) Share() float64 {
 }
 
 // Left returns how many seats are free, Unlimited when there is no limit.
-func (s Seats) Left() int64 {
+func (s Seats) Left() int {
 	if s.Limit == Unlimited {
 		return Unlimited
 	}
@@ -82,7 +82,7 @@ func ReturnSeat(tx sqldb.Tx, org id.Org) error {
 }
 
 // SetLimit changes an organisation's limit. A limit below what is in use is allowed: nobody is put out, but nobody gets in either.
-func SetLimit(tx sqldb.Tx, org id.Org, limit int64) error {
+func SetLimit(tx sqldb.Tx, org id.Org, limit int) error {
 	var v any = limit
 	if limit == Unlimited {
 		v = nil

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -42,7 +43,7 @@ func loadAssets(more []fs.FS) (*assets, error) {
 		return nil, err
 	}
 	a := &assets{byPath: map[string]asset{}, byName: map[string]string{}}
-	for _, fsys := range append([]fs.FS{own}, more...) {
+	for i, fsys := range append([]fs.FS{own}, more...) {
 		entries, err := fs.ReadDir(fsys, ".")
 		if err != nil {
 			return nil, err
@@ -51,7 +52,14 @@ func loadAssets(more []fs.FS) (*assets, error) {
 			if e.IsDir() {
 				continue
 			}
-			if err := a.add(fsys, e.Name()); err != nil {
+			b, err := fs.ReadFile(fsys, e.Name())
+			if err != nil {
+				return nil, err
+			}
+			if i == 0 {
+				b = squeeze(path.Ext(e.Name()), b)
+			}
+			if err := a.add(e.Name(), b); err != nil {
 				return nil, err
 			}
 		}
@@ -59,7 +67,7 @@ func loadAssets(more []fs.FS) (*assets, error) {
 	return a, nil
 }
 
-func (a *assets) add(fsys fs.FS, name string) error {
+func (a *assets) add(name string, b []byte) error {
 	ext := path.Ext(name)
 	kind, ok := kinds[ext]
 	if !ok {
@@ -67,10 +75,6 @@ func (a *assets) add(fsys fs.FS, name string) error {
 	}
 	if _, twice := a.byName[name]; twice {
 		return fmt.Errorf("page: static file %s: there is one of that name already", name)
-	}
-	b, err := fs.ReadFile(fsys, name)
-	if err != nil {
-		return err
 	}
 	f := asset{kind: kind, plain: b}
 	var small bytes.Buffer
@@ -91,6 +95,23 @@ func (a *assets) add(fsys fs.FS, name string) error {
 	address := "/assets/" + strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
 	a.byPath[address], a.byName[name] = f, address
 	return nil
+}
+
+// squeeze takes out of our own files what browsers need not be sent: comments and the white space around marks in style sheets, whole
+// comment lines and indentation in scripts. It does not know strings, so no file of ours keeps such a thing in one.
+func squeeze(ext string, b []byte) []byte {
+	replace := func(pattern, with string) { b = regexp.MustCompile(pattern).ReplaceAll(b, []byte(with)) }
+	switch ext {
+	case ".css":
+		replace(`(?s)/\*.*?\*/`, "")
+		replace(`\s+`, " ")
+		replace(` ?([{};,]) ?`, "$1")
+		replace(`: `, ":")
+		replace(`;}`, "}")
+	case ".js":
+		replace(`(?m)^[\t ]*(//.*)?\n|^[\t ]+`, "")
+	}
+	return bytes.TrimSpace(b)
 }
 
 // Asset returns the address of a static file, "" (and a line in the log) when there is none of that name.

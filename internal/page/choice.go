@@ -16,8 +16,8 @@ type Option struct {
 
 // Picked is an Option in the page's language.
 type Picked struct {
-	ID, Value, Text, Hint string
-	On, Disabled          bool
+	Value, Text, Hint string
+	On, Disabled      bool
 }
 
 // Choosing is a choice with its label, hint and error: the argument of the partials "select", "checks" and "radios".
@@ -31,7 +31,7 @@ type Choosing struct {
 func (b *Base) Select(name, label string, options []Option, args ...any) *Choosing {
 	c := &Choosing{ID: name, Name: name, Label: b.P.T(label, args...), Error: b.Err(name), b: b}
 	for _, o := range options {
-		p := Picked{ID: name + "-" + o.Value, Value: o.Value, Text: o.Text, Hint: o.Note, On: o.Chosen}
+		p := Picked{Value: o.Value, Text: o.Text, Hint: o.Note, On: o.Chosen}
 		if o.Key != "" {
 			p.Text = b.P.T(o.Key, o.Args...)
 		}

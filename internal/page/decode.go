@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -30,6 +32,9 @@ func Decode(w http.ResponseWriter, r *http.Request, max int64) (url.Values, erro
 	if max <= 0 {
 		max = formMost
 	}
+	if r.ContentLength == 0 && r.Header.Get("Content-Type") == "" { // no body at all: a form without a field
+		return url.Values{}, nil
+	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return nil, errMediaType
@@ -49,7 +54,8 @@ func Decode(w http.ResponseWriter, r *http.Request, max int64) (url.Values, erro
 		return nil, refusal.New(refusal.Invalid, "error.form")
 	}
 	var bad []*refusal.Error
-	for field, list := range values {
+	for _, field := range slices.Sorted(maps.Keys(values)) {
+		list := values[field]
 		if !clean(field) {
 			delete(values, field)
 			bad = append(bad, refusal.Field("", "error.text.invalid"))

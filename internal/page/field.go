@@ -168,9 +168,9 @@ type Shown struct {
 // PasswordRules are the rules that a person is told about: length, nothing personal, nothing common or breached.
 func PasswordRules(least int) []Rule {
 	return []Rule{
-		{Test: "min:" + itoa(least), Key: "field.password.min", Args: []any{"Count", least}, Broken: []string{"password.short"}},
-		{Test: "words", Key: "field.password.personal", Broken: []string{"password.personal"}},
-		{Key: "field.password.common", Broken: []string{"password.common", "password.breached"}},
+		{Test: "min:" + itoa(least), Key: "field.password.min", Args: []any{"Count", least}, Broken: []string{"password.too_short"}},
+		{Test: "words", Key: "field.password.personal", Broken: []string{"password.too_own"}},
+		{Key: "field.password.common", Broken: []string{"password.too_common", "password.too_simple"}},
 	}
 }
 

@@ -2,6 +2,7 @@ package page
 
 import (
 	"net/url"
+	"slices"
 
 	"doorward/internal/refusal"
 )
@@ -54,7 +55,9 @@ func (b *Base) Problems() []string {
 	var list []string
 	for _, e := range b.Form.Errors {
 		if e.Field == "" || b.second && !b.placed[e.Field] {
-			list = append(list, b.P.TMap(e.Key, e.Args))
+			if text := b.P.TMap(e.Key, e.Args); !slices.Contains(list, text) {
+				list = append(list, text)
+			}
 		}
 	}
 	return list

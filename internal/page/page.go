@@ -9,11 +9,10 @@ package page
 import (
 	"errors"
 	"html/template"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"time"
-
-	"io/fs"
 
 	"doorward/internal/locale"
 )

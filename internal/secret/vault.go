@@ -47,7 +47,10 @@ func OpenVault(file string, create bool) (*Vault, error) {
 		}
 		err = v.load()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("key file %s is missing, and the database was sealed with it; put it back, or say with --key-file where it is", file)
+	case err != nil:
 		return nil, err
 	}
 	return v, nil
@@ -103,6 +106,7 @@ func (v *Vault) refresh() {
 
 // Sealing returns the id of the key that seals now.
 func (v *Vault) Sealing() string {
+	v.refresh()
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.seal

@@ -27,11 +27,10 @@ import (
 func (h *House) AddKey(ctx context.Context, actor access.Actor) (string, error) {
 	var key string
 	err := h.withKeyFile(ctx, actor, func(tx sqldb.Tx, provider id.Org) (err error) {
-		if key != "" { // the database asked for another run
-			return h.recordKey(tx, provider, actor, audit.KeyAdded, key, nil)
-		}
-		if key, err = h.Vault.Add(); err != nil {
-			return err
+		if key == "" { // once, also when the database asks for another run
+			if key, err = h.Vault.Add(); err != nil {
+				return err
+			}
 		}
 		return h.recordKey(tx, provider, actor, audit.KeyAdded, key, nil)
 	})

@@ -272,3 +272,29 @@ func (d *Desk) Sweep(ctx context.Context) error {
 		return err
 	})
 }
+
+// Device names the browser and system of a session from its User-Agent, as far as people recognise them: "Firefox, Android".
+func (s Session) Device() string {
+	browser, system := "", ""
+	// The order matters: browsers name those that they descend from as well.
+	for _, b := range [][2]string{{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Firefox", "Firefox"}, {"FxiOS", "Firefox"},
+		{"CriOS", "Chrome"}, {"Chrome", "Chrome"}, {"Safari", "Safari"}, {"curl", "curl"}} {
+		if strings.Contains(s.UserAgent, b[0]) {
+			browser = b[1]
+			break
+		}
+	}
+	for _, o := range [][2]string{{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS", "Mac"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}} {
+		if strings.Contains(s.UserAgent, o[0]) {
+			system = o[1]
+			break
+		}
+	}
+	switch {
+	case browser != "" && system != "":
+		return browser + ", " + system
+	case browser+system != "":
+		return browser + system
+	}
+	return "–"
+}

@@ -111,12 +111,16 @@
   });
 
   // Dialogs.
-  on("click", "[data-dialog]", (link, e) => { e.preventDefault(); byID(link.dataset.dialog).showModal(); });
+  const ask = d => {
+    d.showModal();
+    d.querySelector("[aria-invalid=true], input:not([type=hidden]), textarea, select, .button")?.focus();
+  };
+  on("click", "[data-dialog]", (link, e) => { e.preventDefault(); ask(byID(link.dataset.dialog)); });
   on("click", "[data-close]", (link, e) => {
     const dialog = link.closest("dialog");
     if (dialog?.open) { e.preventDefault(); dialog.close(); }
   });
-  all("dialog[data-open]").forEach(d => { d.close(); d.showModal(); });
+  all("dialog[data-open]").forEach(d => { d.close(); ask(d); });
 
   // Menus close on a click elsewhere and on Escape; Ctrl or Cmd K goes to the search.
   const shut = except => all("details[data-menu][open]").forEach(d => { if (d !== except) d.open = false; });

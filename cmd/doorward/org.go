@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"doorward/internal/access"
+	"doorward/internal/id"
+	"doorward/internal/license"
+	"doorward/internal/locale"
+	"doorward/internal/org"
+)
+
+type orgCommand struct {
+	Create orgCreateCommand `cmd:"" help:"Create an organisation."`
+	List   orgListCommand   `cmd:"" help:"List all organisations."`
+	Set    orgSetCommand    `cmd:"" help:"Change an organisation."`
+}
+
+// orgLine is an organisation in JSON.
+type orgLine struct {
+	Org      id.Org          `json:"org"`
+	Kind     access.OrgKind  `json:"kind"`
+	Parent   string          `json:"parent,omitempty"` // tenant domain
+	Slug     string          `json:"slug"`
+	Name     string          `json:"name"`
+	State    access.State    `json:"state"`
+	Setup    org.Setup       `json:"setup"`
+	Language locale.Language `json:"language"`
+	TimeZone string          `json:"time_zone"`
+	Limit    *int            `json:"seat_limit"` // null: none
+	Used     int             `json:"seats_used"`
+}
+
+func lineOf(o org.Org, parent string, s license.Seats) orgLine {
+	l := orgLine{Org: o.ID, Kind: o.Kind, Parent: parent, Slug: o.Slug, Name: o.Name, State: o.State, Setup: o.Setup, Language: o.Language,
+		TimeZone: o.TimeZone, Used: s.Used}
+	if s.Limit != license.Unlimited {
+		l.Limit = &s.Limit
+	}
+	return l
+}
+
+func (l orgLine) seats() string {
+	if l.Limit == nil {
+		return strconv.Itoa(l.Used)
+	}
+	return fmt.Sprintf("%d of %d", l.Used, *l.Limit)
+}
+
+type orgCreateCommand struct {
+	Kind     string `required:"" enum:"msp,customer" help:"msp or customer."`
+	Parent   string `required:"" placeholder:"SLUG" help:"Tenant domain of the organisation above: the provider, or a customer's MSP."`
+	Slug     string `required:"" help:"Tenant domain: lower-case letters, digits, dots and hyphens."`
+	Name     string `required:"" help:"Name that people see."`
+	Setup    string `enum:"done" default:"done" help:"done: the organisation does not start with Initial Setup."`
+	Language string `help:"en, de or fr; the parent's by default."`
+	TimeZone string `name:"time-zone" help:"Such as Europe/Berlin; the parent's by default."`
+	JSON     bool   `help:"Write JSON."`
+}
+
+// Run makes one organisation.
+func (c *orgCreateCommand) Run(ctx context.Context, t *terminal) (err error) {
+	h, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	parent, err := t.org(ctx, h, c.Parent)
+	if err != nil {
+		return err
+	}
+	o, err := h.Directory.CreateOrg(ctx, operator(), org.New{Kind: access.OrgKind(c.Kind), Parent: parent.ID, Slug: c.Slug, Name: c.Name,
+		Language: locale.Language(c.Language), TimeZone: c.TimeZone})
+	if err != nil {
+		return err
+	}
+	seats, err := license.SeatsOf(h.DB.Read(ctx), o.ID)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return t.json(lineOf(o, parent.Slug, seats))
+	}
+	return t.say("%s is there, with its sign-in page at %s.", o.Name, t.address(o.SignInPath()))
+}
+
+type orgListCommand struct {
+	JSON bool `help:"Write JSON."`
+}
+
+// Run lists parents before children.
+func (c *orgListCommand) Run(ctx context.Context, t *terminal) (err error) {
+	h, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	list, err := org.All(ctx, h.DB)
+	if err != nil {
+		return err
+	}
+	slugs := map[id.Org]string{}
+	lines := []orgLine{}
+	rows := [][]string{{"TENANT DOMAIN", "KIND", "UNDER", "STATE", "SEATS", "NAME"}}
+	for _, o := range list {
+		slugs[o.ID] = o.Slug
+		seats, err := license.SeatsOf(h.DB.Read(ctx), o.ID)
+		if err != nil {
+			return err
+		}
+		l := lineOf(o, slugs[o.Parent], seats)
+		lines = append(lines, l)
+		rows = append(rows, []string{l.Slug, string(l.Kind), l.Parent, string(l.State), l.seats(), l.Name})
+	}
+	switch {
+	case c.JSON:
+		return t.json(lines)
+	case len(lines) == 0:
+		return t.say("There is no organisation yet; `doorward init` creates the provider.")
+	}
+	return t.table(rows)
+}
+
+type orgSetCommand struct {
+	Slug      string    `arg:"" help:"Tenant domain."`
+	SeatLimit seatLimit `name:"seat-limit" required:"" placeholder:"N" help:"How many people may have an account, or none for no limit."`
+}
+
+// seatLimit is a number of seats, or "none".
+type seatLimit int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *seatLimit) UnmarshalText(b []byte) error {
+	if string(b) == "none" {
+		*l = license.Unlimited
+		return nil
+	}
+	n, err := strconv.Atoi(string(b))
+	if err != nil || n < 0 {
+		return fmt.Errorf("%q is neither a number of seats nor none", b)
+	}
+	*l = seatLimit(n)
+	return nil
+}
+
+// Run changes what is given.
+func (c *orgSetCommand) Run(ctx context.Context, t *terminal) (err error) {
+	h, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	o, err := t.org(ctx, h, c.Slug)
+	if err != nil {
+		return err
+	}
+	if err := h.Directory.SetSeats(ctx, operator(), o.ID, int(c.SeatLimit)); err != nil {
+		return err
+	}
+	seats, err := license.SeatsOf(h.DB.Read(ctx), o.ID)
+	if err != nil {
+		return err
+	}
+	return t.say("%s: seats in use: %s.", o.Slug, lineOf(o, "", seats).seats())
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"doorward/internal/access"
+	"doorward/internal/account"
+	"doorward/internal/factor"
+	"doorward/internal/id"
+	"doorward/internal/locale"
+	"doorward/internal/org"
+	"doorward/internal/server"
+)
+
+type userCommand struct {
+	Invite  userInviteCommand  `cmd:"" help:"Invite people and mail each a link."`
+	List    userListCommand    `cmd:"" help:"List an organisation's people."`
+	Disable userDisableCommand `cmd:"" help:"Shut an account: its sessions and links end at once."`
+	Enable  userEnableCommand  `cmd:"" help:"Open a disabled account again."`
+	Reset   userResetCommand   `cmd:"" name:"reset-factors" help:"Take away someone's second factors; the next sign-in sets up a new one."`
+}
+
+type userInviteCommand struct {
+	Org      string   `required:"" placeholder:"SLUG" help:"Tenant domain of the organisation."`
+	Role     []string `placeholder:"ROLE" help:"Role to give; may be repeated. Provider: administrator, support. MSP: administrator, editor, viewer. Customer: administrator, co_manager, core, viewer, auditor."`
+	Language string   `help:"Language of the mail and the pages: en, de or fr; the organisation's by default."`
+	JSON     bool     `help:"Write JSON."`
+	Emails   []string `arg:"" name:"email" help:"Addresses to invite."`
+}
+
+// invited is the outcome for one address in JSON.
+type invited struct {
+	Email   string     `json:"email"`
+	Account id.Account `json:"account,omitempty"`
+	Link    string     `json:"activation_url,omitempty"`
+	Error   string     `json:"error,omitempty"`
+}
+
+// Run invites each address by itself: one that is refused does not keep the others out.
+func (c *userInviteCommand) Run(ctx context.Context, t *terminal) (err error) {
+	h, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	o, err := t.org(ctx, h, c.Org)
+	if err != nil {
+		return err
+	}
+	outcomes, err := h.Directory.Invite(ctx, operator(), o.ID, account.Invitation{Emails: c.Emails, Roles: c.Role, Language: locale.Language(c.Language)})
+	if err != nil {
+		return err
+	}
+	list, failed := []invited{}, 0
+	for _, out := range outcomes {
+		one := invited{Email: out.Email}
+		if out.Err != nil {
+			one.Error = oneLine(t.explain(out.Err))
+			failed++
+		} else {
+			one.Account, one.Link = out.Account, t.link(out.Token)
+		}
+		list = append(list, one)
+	}
+	if err := c.write(t, list); err != nil {
+		return err
+	}
+	switch {
+	case failed > 0 && len(list) == 1:
+		return fmt.Errorf("%s was not invited: %s", list[0].Email, list[0].Error)
+	case failed > 0:
+		return fmt.Errorf("%d of %d addresses were not invited", failed, len(list))
+	}
+	return nil
+}
+
+func (c *userInviteCommand) write(t *terminal, list []invited) error {
+	if c.JSON {
+		return t.json(list)
+	}
+	var rows [][]string
+	for _, one := range list {
+		switch {
+		case one.Error == "":
+			rows = append(rows, []string{one.Email, one.Link})
+		case len(list) > 1:
+			rows = append(rows, []string{one.Email, "not invited: " + one.Error})
+		}
+	}
+	return t.table(rows)
+}
+
+type userListCommand struct {
+	Org  string `required:"" placeholder:"SLUG" help:"Tenant domain of the organisation."`
+	JSON bool   `help:"Write JSON."`
+}
+
+// person is an account in JSON.
+type person struct {
+	Account id.Account    `json:"account"`
+	Email   string        `json:"email"`
+	State   account.State `json:"state"`
+	Roles   []string      `json:"roles"`
+	Factors []factor.Kind `json:"factors"` // kinds that can be used now
+}
+
+// Run lists everyone, in the order of their addresses.
+func (c *userListCommand) Run(ctx context.Context, t *terminal) (err error) {
+	h, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	o, err := t.org(ctx, h, c.Org)
+	if err != nil {
+		return err
+	}
+	list, err := people(ctx, h, o.ID)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return t.json(list)
+	}
+	rows := [][]string{{"E-MAIL", "STATE", "ROLES", "FACTORS"}}
+	for _, p := range list {
+		var kinds []string
+		for _, k := range p.Factors {
+			kinds = append(kinds, string(k))
+		}
+		rows = append(rows, []string{p.Email, string(p.State), strings.Join(p.Roles, ", "), strings.Join(kinds, ", ")})
+	}
+	return t.table(rows)
+}
+
+func people(ctx context.Context, h *server.House, o id.Org) ([]person, error) {
+	list := []person{}
+	for f := (account.Filter{Most: 500}); ; {
+		some, next, err := account.People(h.DB.Read(ctx), o, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range some {
+			p := person{Account: a.ID, Email: a.Email, State: a.State, Roles: []string{}, Factors: []factor.Kind{}}
+			for _, r := range a.Roles {
+				if r.Holds(h.Now()) {
+					p.Roles = append(p.Roles, r.Role)
+				}
+			}
+			factors, err := factor.List(h.DB.Read(ctx), a.ID)
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range factors {
+				if f.State == factor.Active && !slices.Contains(p.Factors, f.Kind) {
+					p.Factors = append(p.Factors, f.Kind)
+				}
+			}
+			list = append(list, p)
+		}
+		if f.After = next; next == "" {
+			return list, nil
+		}
+	}
+}
+
+// oneUser is what the commands on one person have in common.
+type oneUser struct {
+	Org   string `required:"" placeholder:"SLUG" help:"Tenant domain of the organisation."`
+	Email string `arg:"" help:"E-mail address or user name."`
+}
+
+// do finds the person, runs the operation and says how the account stands after it.
+func (u oneUser) do(ctx context.Context, t *terminal, operation func(*server.House, access.Actor, org.Org, account.Account) error) (err error) {
+	h, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	o, err := t.org(ctx, h, u.Org)
+	if err != nil {
+		return err
+	}
+	a, ok, err := account.ByIdentifier(h.DB.Read(ctx), o.ID, u.Email)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("there is no account %q in %s; `doorward user list --org %s` shows all", u.Email, o.Slug, o.Slug)
+	}
+	if err := operation(h, operator(), o, a); err != nil {
+		return err
+	}
+	if a, err = account.Find(h.DB.Read(ctx), o.ID, a.ID); err != nil {
+		return err
+	}
+	return t.say("%s in %s: %s.", a.Email, o.Slug, a.State)
+}
+
+type userDisableCommand struct {
+	oneUser
+}
+
+// Run shuts the account.
+func (c *userDisableCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, func(h *server.House, by access.Actor, o org.Org, a account.Account) error {
+		return h.Directory.Disable(ctx, by, o.ID, a.ID)
+	})
+}
+
+type userEnableCommand struct {
+	oneUser
+}
+
+// Run opens the account.
+func (c *userEnableCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, func(h *server.House, by access.Actor, o org.Org, a account.Account) error {
+		return h.Directory.Enable(ctx, by, o.ID, a.ID)
+	})
+}
+
+type userResetCommand struct {
+	oneUser
+	Reason string `help:"Why; the person reads it in a mail, and it stands in the audit log."`
+}
+
+// Run removes the second factors.
+func (c *userResetCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, func(h *server.House, by access.Actor, o org.Org, a account.Account) error {
+		return h.Directory.ResetFactors(ctx, by, o.ID, a.ID, c.Reason)
+	})
+}
