@@ -36,6 +36,7 @@ type commandLine struct {
 	DB      dbCommand      `cmd:"" name:"db" help:"The database's schema."`
 	Doctor  doctorCommand  `cmd:"" help:"Check settings, database, key file, mail and clock, and say what to do."`
 	Show    configCommand  `cmd:"" name:"config" help:"Show the settings in effect and where each comes from."`
+	Bench   benchCommand   `cmd:"" help:"Measure this machine: ours beside the physical limit."`
 	Version versionCommand `cmd:"" help:"Show the version of this program."`
 }
 
@@ -105,7 +106,8 @@ func run(args []string, stdout, stderr io.Writer) (status int) {
 func oneLine(err error) string {
 	var list []string
 	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); line != "" && !slices.Contains(list, line) {
+		line = strings.TrimSpace(line)
+		if line != "" && !slices.ContainsFunc(list, func(before string) bool { return strings.HasSuffix(before, line) }) {
 			list = append(list, line)
 		}
 	}

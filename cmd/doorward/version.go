@@ -7,6 +7,9 @@ import (
 	"doorward/internal/sqldb"
 )
 
+// version is set by the linker (-X main.version=…); without it the version is what the compiler recorded.
+var version string
+
 type versionCommand struct {
 	JSON bool `help:"Write JSON."`
 }
@@ -33,6 +36,9 @@ func (c *versionCommand) Run(t *terminal) error {
 				v.Changed = s.Value == "true"
 			}
 		}
+	}
+	if version != "" {
+		v.Version = version
 	}
 	if c.JSON {
 		return t.json(v)

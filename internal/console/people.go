@@ -208,7 +208,7 @@ type personDoc struct {
 	At       string          // the page's own address, without a slash at its end
 
 	MayResend, MayWithdraw, MayDisable, MayRoles, MayReset, MayEnd bool
-	Self                                                          bool
+	Myself                                                         bool
 }
 
 func (c *Console) person(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -262,13 +262,13 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, v visit, st
 			doc.Mail = &m
 		}
 	}
-	doc.Self = a == v.Account.ID
+	doc.Myself = a == v.Account.ID
 	pending := doc.Person.State == account.Invited
 	doc.MayResend = pending && v.Rights.MayTouch(access.PeopleResend, held)
 	doc.MayWithdraw = pending && doc.Person.Activated.IsZero() && v.Rights.MayTouch(access.PeopleWithdraw, held)
-	doc.MayDisable = !doc.Self && v.Rights.MayTouch(access.PeopleDisable, held)
-	doc.MayRoles = !doc.Self && v.Rights.MayTouch(access.RoleAssign, held)
-	doc.MayReset = !doc.Self && len(factor.Seconds(factors, factor.Active))+len(factor.Seconds(factors, factor.Disabled)) > 0 && v.Rights.MayTouch(access.PeopleFactors, held)
+	doc.MayDisable = !doc.Myself && v.Rights.MayTouch(access.PeopleDisable, held)
+	doc.MayRoles = !doc.Myself && v.Rights.MayTouch(access.RoleAssign, held)
+	doc.MayReset = !doc.Myself && len(factor.Seconds(factors, factor.Active))+len(factor.Seconds(factors, factor.Disabled)) > 0 && v.Rights.MayTouch(access.PeopleFactors, held)
 	doc.MayEnd = len(doc.Sessions) > 0 && v.Rights.MayTouch(access.PeopleSessions, held)
 	chosen := held
 	if form.Sent() {

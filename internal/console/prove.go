@@ -15,7 +15,7 @@ import (
 type proveDoc struct {
 	page.Base
 	To     string // page to go on to
-	Code   bool   // a code is asked for, else the password
+	Asks   bool   // a code is asked for, else the password
 	Resume bool   // a form was interrupted …
 	Kept   []kept // … with these fields
 	SignIn string
@@ -47,7 +47,7 @@ func (c *Console) showProve(w http.ResponseWriter, r *http.Request, v visit, sta
 	if err != nil {
 		return err
 	}
-	doc := &proveDoc{Base: c.base(v, "prove", "prove.title"), To: to, Code: code, Resume: resume, Kept: fields}
+	doc := &proveDoc{Base: c.base(v, "prove", "prove.title"), To: to, Asks: code, Resume: resume, Kept: fields}
 	doc.Layout = page.LayoutCard
 	doc.Reason = string(refusal.StepUp)
 	doc.Form = f

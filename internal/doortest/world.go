@@ -53,6 +53,8 @@ type World struct {
 	URL     string // of the running server
 	Web     *httptest.Server
 	Logs    *Logs
+
+	process context.Context // of the world's browsers, see Chrome; nil until the first one
 }
 
 // Options change a world.

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/nbutton23/zxcvbn-go"
+	entropy "github.com/wagslane/go-password-validator"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
@@ -96,26 +96,37 @@ func CheckNew(typed, again secret.Text, minLength int, personal []string) *refus
 //go:embed common-passwords.txt
 var commonList string
 
+// disguises are the usual replacements of letters in common words.
+var disguises = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "i", "!", "i", "0", "o", "$", "s", "5", "s", "7", "t")
+
+// common tells whether a folded password is on the list, or a word of the list with the usual disguise: other signs for letters, digits
+// and punctuation around it.
+func common(folded string) bool {
+	listed := func(s string) bool { return len(s) >= 4 && strings.Contains(commonList, "\n"+s+"\n") }
+	if listed(folded) {
+		return true
+	}
+	notLetter := func(r rune) bool { return r < 'a' || r > 'z' }
+	bare := strings.TrimFunc(folded, notLetter)
+	return listed(bare) || listed(disguises.Replace(bare)) || listed(strings.TrimFunc(disguises.Replace(strings.TrimRight(folded, "0123456789!?.#-_ ")), notLetter))
+}
+
 func gather(s string, minLength int, personal []string) policy.PasswordFacts {
-	f := policy.PasswordFacts{Length: utf8.RuneCountInString(s), Min: minLength}
 	folded := cases.Fold().String(s)
-	f.Common = strings.Contains(commonList, "\n"+folded+"\n")
-	var words []string
+	f := policy.PasswordFacts{Length: utf8.RuneCountInString(s), Min: minLength, Common: common(folded)}
 	for _, p := range personal {
 		p = cases.Fold().String(p)
-		words = append(words, p)
-		words = append(words, strings.FieldsFunc(p, func(r rune) bool { return strings.ContainsRune(" @.-_+'", r) })...)
-	}
-	for _, w := range words {
-		if len(w) >= 4 && strings.Contains(folded, w) && utf8.RuneCountInString(folded)-utf8.RuneCountInString(w) < 5 {
-			f.Own = true
+		for _, w := range append(strings.FieldsFunc(p, func(r rune) bool { return strings.ContainsRune(" @.-_+'", r) }), p) {
+			if utf8.RuneCountInString(w) >= 4 && strings.Contains(folded, w) && f.Length-utf8.RuneCountInString(w) < 5 {
+				f.Own = true
+			}
 		}
 	}
-	// The estimate takes seconds for hundreds of characters; a hundred say enough.
+	// The estimate walks the text again and again; a hundred bytes say enough.
 	cut := s
 	if len(cut) > 100 {
 		cut = strings.ToValidUTF8(cut[:100], "")
 	}
-	f.Score = zxcvbn.PasswordStrength(cut, words).Score
+	f.Bits = int(entropy.GetEntropy(cut))
 	return f
 }

@@ -136,6 +136,9 @@ func (b *Base) base() *Base { return b }
 // Self returns the Base itself.
 func (b *Base) Self() *Base { return b }
 
+// PageBase is Self under the name that the toolkit's own templates use: no page has a field of that name.
+func (b *Base) PageBase() *Base { return b }
+
 func (b *Base) fill(k *Kit, r *http.Request) {
 	b.kit = k
 	b.Lang = k.language(r, b.Layout)

@@ -116,26 +116,23 @@ func (b *Base) Bars(label string, bars []Bar, args ...any) template.HTML {
 		linked = linked || x.Href != ""
 	}
 	top = round(top)
-	const height, foot, head = 160.0, 24.0, 14.0
-	room := height - foot - head
 	role := "img"
 	if linked {
 		role = "group" // an image would hide the links in it
 	}
-	var s strings.Builder
-	fmt.Fprintf(&s, `<svg class="bars" role="%s" aria-label="%s">`, role, template.HTMLEscapeString(b.P.T(label, args...)))
+	// Everything is in per cent: the style sheet gives the picture its height, a small one in a stat.
+	var plot, names strings.Builder
 	for _, part := range []float64{0, 0.5, 1} {
-		y := figure(head + room*(1-part))
-		fmt.Fprintf(&s, `<line x1="0" x2="100%%" y1="%s" y2="%s"/>`, y, y)
+		y := figure(100 * (1 - part))
+		fmt.Fprintf(&plot, `<line x1="0" x2="100%%" y1="%s%%" y2="%s%%"/>`, y, y)
 		if n := float64(top) * part; n > 0 && n == math.Trunc(n) {
-			fmt.Fprintf(&s, `<text x="0" y="%s" class="scale">%s</text>`, figure(head+room*(1-part)-4), template.HTMLEscapeString(b.P.Number(int(n))))
+			fmt.Fprintf(&plot, `<text x="0" y="%s%%" dy="-4" class="scale">%s</text>`, y, template.HTMLEscapeString(b.P.Number(int(n))))
 		}
 	}
-	const left = 6.0 // per cent that the scale takes
+	const left = 6.0 // for the scale
 	step := (100 - left) / float64(len(bars))
 	for i, x := range bars {
-		at := left + step*float64(i)
-		h := room * float64(x.Value) / float64(top)
+		at, h := left+step*float64(i), 100*float64(x.Value)/float64(top)
 		if x.Value > 0 {
 			h = math.Max(h, 2)
 		}
@@ -144,22 +141,24 @@ func (b *Base) Bars(label string, bars []Bar, args ...any) template.HTML {
 			title = x.Label + ": " + b.P.Number(x.Value)
 		}
 		if x.Href != "" {
-			fmt.Fprintf(&s, `<a href="%s">`, template.HTMLEscapeString(x.Href))
+			fmt.Fprintf(&plot, `<a href="%s">`, template.HTMLEscapeString(x.Href))
 		}
-		fmt.Fprintf(&s, `<g class="column"><title>%s</title><rect class="hit" x="%s%%" y="0" width="%s%%" height="%s"/>`,
-			template.HTMLEscapeString(title), figure(at), figure(step), figure(height-foot))
-		fmt.Fprintf(&s, `<rect class="value" x="%s%%" y="%s" width="%s%%" height="%s" rx="2"/>`,
-			figure(at+step*0.15), figure(head+room-h), figure(step*0.7), figure(h))
-		if x.Label != "" {
-			fmt.Fprintf(&s, `<text x="%s%%" y="%s" class="name">%s</text>`, figure(at+step/2), figure(height-6), template.HTMLEscapeString(x.Label))
-		}
-		s.WriteString(`</g>`)
+		fmt.Fprintf(&plot, `<g class="column"><title>%s</title><rect class="hit" x="%s%%" y="0" width="%s%%" height="100%%"/>`+
+			`<rect class="value" x="%s%%" y="%s%%" width="%s%%" height="%s%%" rx="2"/></g>`,
+			template.HTMLEscapeString(title), figure(at), figure(step), figure(at+step*0.15), figure(100-h), figure(step*0.7), figure(h))
 		if x.Href != "" {
-			s.WriteString(`</a>`)
+			plot.WriteString(`</a>`)
+		}
+		if x.Label != "" {
+			fmt.Fprintf(&names, `<text x="%s%%" y="14">%s</text>`, figure(at+step/2), template.HTMLEscapeString(x.Label))
 		}
 	}
-	s.WriteString(`</svg>`)
-	return template.HTML(s.String()) //nolint:gosec // numbers, and texts that are escaped
+	out := fmt.Sprintf(`<div class="chart"><svg class="bars" role="%s" aria-label="%s">%s</svg>`, role,
+		template.HTMLEscapeString(b.P.T(label, args...)), plot.String())
+	if names.Len() > 0 {
+		out += `<svg class="names" aria-hidden="true">` + names.String() + `</svg>`
+	}
+	return template.HTML(out + `</div>`) //nolint:gosec // numbers, and texts that are escaped
 }
 
 // round returns the next of 1, 2, 4, 5, 6, 8 times a power of ten at or above n, so that half of it is a whole number mostly.

@@ -4,7 +4,7 @@ package policy
 type PasswordFacts struct {
 	Length int // characters, after NFC
 	Min    int // the rules' shortest
-	Score  int // 0 to 4 as zxcvbn counts
+	Bits   int // estimated entropy
 	Common bool
 	Own    bool // it is, or nearly is, the person's name, address or organisation
 }
@@ -21,6 +21,9 @@ const (
 	TooSimple PasswordFault = "too_simple"
 )
 
+// leastBits is what eight random lower-case letters just reach; eight digits, or a few letters over and over, do not.
+const leastBits = 36
+
 // JudgePassword returns why a new password is refused, or nothing. There are no rules of composition: stricter means longer.
 func JudgePassword(f PasswordFacts) PasswordFault {
 	switch {
@@ -32,7 +35,7 @@ func JudgePassword(f PasswordFacts) PasswordFault {
 		return TooOwn
 	case f.Common:
 		return TooCommon
-	case f.Score < 2:
+	case f.Bits < leastBits:
 		return TooSimple
 	}
 	return ""

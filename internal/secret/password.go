@@ -81,7 +81,7 @@ func (h *Hasher) Count() int64 { return h.count.Load() }
 func (h *Hasher) Hash(ctx context.Context, password Text) (string, error) {
 	var salt [16]byte
 	_, _ = rand.Read(salt[:])
-	key, err := h.compute(ctx, password, salt[:], h.cost, 32)
+	key, err := h.compute(ctx, password, salt[:], h.cost, 32, nil)
 	if err != nil {
 		return "", err
 	}
@@ -89,8 +89,9 @@ func (h *Hasher) Hash(ctx context.Context, password Text) (string, error) {
 }
 
 // Verify compares a password with a PHC string. An empty PHC string costs the same and never matches. rehash tells that the hash
-// was made with other parameters than today's.
-func (h *Hasher) Verify(ctx context.Context, password Text, stored string) (ok, rehash bool, err error) {
+// was made with other parameters than today's. check, unless it is nil, is asked once a slot is free, just before the computation;
+// its error is returned.
+func (h *Hasher) Verify(ctx context.Context, password Text, stored string, check func() error) (ok, rehash bool, err error) {
 	known := stored != ""
 	if !known {
 		stored = h.dummy
@@ -99,7 +100,7 @@ func (h *Hasher) Verify(ctx context.Context, password Text, stored string) (ok, 
 	if err != nil {
 		return false, false, err
 	}
-	key, err := h.compute(ctx, password, salt, cost, uint32(len(want)))
+	key, err := h.compute(ctx, password, salt, cost, uint32(len(want)), check)
 	if err != nil {
 		return false, false, err
 	}
@@ -107,7 +108,7 @@ func (h *Hasher) Verify(ctx context.Context, password Text, stored string) (ok, 
 	return ok, cost != h.cost, nil
 }
 
-func (h *Hasher) compute(ctx context.Context, password Text, salt []byte, c Cost, length uint32) ([]byte, error) {
+func (h *Hasher) compute(ctx context.Context, password Text, salt []byte, c Cost, length uint32, check func() error) ([]byte, error) {
 	select {
 	case h.queue <- struct{}{}:
 		defer func() { <-h.queue }()
@@ -123,6 +124,11 @@ func (h *Hasher) compute(ctx context.Context, password Text, salt []byte, c Cost
 		return nil, refusal.Wait(10 * time.Second)
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+	if check != nil {
+		if err := check(); err != nil {
+			return nil, err
+		}
 	}
 	h.count.Add(1)
 	return argon2.IDKey([]byte(password), salt, c.Time, c.Memory, c.Threads, length), nil

@@ -81,7 +81,7 @@ func (d *Desk) Begin(ctx context.Context, st Start) (Progress, error) {
 	}
 	now := d.Now()
 	// Attempts are rows that a stranger can cause; their number per address is bounded.
-	if _, err := d.Gate.Take(ctx, throttle.Requests("attempts", st.Client.Address, 300, 10*time.Minute)); err != nil {
+	if _, err := d.Gate.Take(ctx, throttle.Requests("attempts", st.Client.Address, 3000, 10*time.Minute)); err != nil {
 		return Progress{}, err
 	}
 	a := Attempt{ID: id.New[id.Attempt](now), Org: st.Org.ID, Identifier: st.Identifier, State: "open", Step: policy.AskPassword,
@@ -245,8 +245,11 @@ func personActor(a account.Account, c access.Client) access.Actor {
 
 // failed records a wrong answer and returns err. It stands in the organisation's log, or the provider's when there is no such
 // organisation, so that every answer costs the same.
-func (d *Desk) failed(ctx context.Context, a Attempt, step policy.Step, client access.Client, err error) error {
+func (d *Desk) failed(ctx context.Context, a Attempt, step policy.Step, client access.Client, err error, around ...throttle.Key) error {
 	recErr := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		if err := throttle.Failed(tx, d.Now(), around...); err != nil {
+			return err
+		}
 		o := a.Org
 		if o == "" {
 			provider, err := org.Provider(tx)
@@ -289,7 +292,10 @@ func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client ac
 		tries = account.PasswordTries(a.Account)
 	}
 	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org) + "|" + map[bool]string{true: a.Proved.Slug}[a.Org == ""])}
-	failures, err := d.Gate.Take(ctx, append([]throttle.Key{tries}, around...)...)
+	if err := d.Gate.Blocked(ctx, around...); err != nil {
+		return Progress{}, err
+	}
+	failures, err := d.Gate.Take(ctx, tries)
 	if err != nil {
 		return Progress{}, err
 	}
@@ -304,7 +310,8 @@ func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client ac
 		phc = ""
 	}
 	typed = factor.Normalize(typed)
-	ok, rehash, err := d.Hasher.Verify(ctx, typed, phc)
+	// Asked again once a slot is free: of a thousand tries that came in at once, only a few may pass the limit.
+	ok, rehash, err := d.Hasher.Verify(ctx, typed, phc, func() error { return d.Gate.Blocked(ctx, around...) })
 	if err != nil {
 		return Progress{}, err
 	}
@@ -312,7 +319,7 @@ func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client ac
 		if failures == throttle.Disable && f != "" {
 			err = d.disableFactor(ctx, a, f, factor.Password)
 		}
-		return Progress{}, errors.Join(d.failed(ctx, a, policy.AskPassword, client, errPassword), err)
+		return Progress{}, errors.Join(d.failed(ctx, a, policy.AskPassword, client, errPassword, around...), err)
 	}
 	var better string
 	if rehash {
@@ -332,9 +339,6 @@ func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client ac
 			}
 		}
 		a.Proved.Password = sqldb.Micros(d.Now())
-		if err := throttle.Refund(tx, around...); err != nil {
-			return err
-		}
 		return throttle.Clear(tx, tries)
 	})
 }
@@ -364,13 +368,10 @@ func (d *Desk) Code(ctx context.Context, k Key, typed string, client access.Clie
 			return err
 		}
 		a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.TOTP)
-		if err := throttle.Refund(tx, around...); err != nil {
-			return err
-		}
 		return throttle.Clear(tx, account.CodeTries(string(factor.TOTP), a.Account))
 	})
 	if refusal.Is(err, refusal.Invalid) {
-		return p, d.failed(ctx, a, policy.AskTOTP, client, err)
+		return p, d.failed(ctx, a, policy.AskTOTP, client, err, around...)
 	}
 	return p, err
 }
@@ -390,7 +391,10 @@ func (d *Desk) takeCode(ctx context.Context, k Key, step policy.Step, kind strin
 		return a, nil, ErrStartAgain
 	}
 	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org) + "|")}
-	failures, err := d.Gate.Take(ctx, append([]throttle.Key{account.CodeTries(kind, a.Account)}, around...)...)
+	if err := d.Gate.Blocked(ctx, around...); err != nil {
+		return a, nil, err
+	}
+	failures, err := d.Gate.Take(ctx, account.CodeTries(kind, a.Account))
 	if err != nil {
 		return a, nil, err
 	}
@@ -474,13 +478,10 @@ func (d *Desk) Mailbox(ctx context.Context, k Key, typed string, client access.C
 			return nil // kept: the count of wrong codes is part of the attempt
 		}
 		a.Proved.MailCode, a.Proved.Mailbox = nil, sqldb.Micros(d.Now())
-		if err := throttle.Refund(tx, around...); err != nil {
-			return err
-		}
 		return throttle.Clear(tx, account.CodeTries("mail-code", a.Account))
 	})
 	if wrong != nil {
-		return p, d.failed(ctx, a, policy.ProveMailbox, client, wrong)
+		return p, d.failed(ctx, a, policy.ProveMailbox, client, wrong, around...)
 	}
 	return p, err
 }
@@ -513,13 +514,10 @@ func (d *Desk) EnrolTOTP(ctx context.Context, k Key, typed string, client access
 			return err
 		}
 		a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.TOTP)
-		if err := throttle.Refund(tx, around...); err != nil {
-			return err
-		}
 		return throttle.Clear(tx, account.CodeTries("enrol-totp", a.Account))
 	})
 	if refusal.Is(err, refusal.Invalid) {
-		return p, d.failed(ctx, a, policy.EnrolTOTP, client, err)
+		return p, d.failed(ctx, a, policy.EnrolTOTP, client, err, around...)
 	}
 	return p, err
 }

@@ -109,7 +109,7 @@ func (d *Desk) comparePassword(ctx context.Context, v Visitor, field string, typ
 	if err != nil {
 		return err
 	}
-	ok, _, err := d.Hasher.Verify(ctx, factor.Normalize(typed), phc)
+	ok, _, err := d.Hasher.Verify(ctx, factor.Normalize(typed), phc, nil)
 	if err != nil {
 		return err
 	}

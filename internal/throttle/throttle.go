@@ -1,14 +1,18 @@
-// Package throttle owns the counters that slow guessing down (security.md, "Numbers"). A try is counted before the comparison, in a
-// transaction of its own that is committed whatever happens next, and given back when it succeeds.
+// Package throttle owns the counters that slow guessing down (security.md, "Numbers"). A try at someone's factor is counted before the
+// comparison, in a transaction of its own that is committed whatever happens next; a success clears the count.
 //
-//	Take(keys) ── waits? ──> Limited refusal, nothing compared
-//	   └─ counted ──> compare ──> right: Clear(factor key), the others refunded; wrong: nothing more to do
+//	Take(subject) ── waits? ──> Limited refusal, nothing compared
+//	   └─ counted ──> Blocked(address, organisation)? ──> compare ──> right: Clear(subject); wrong: Failed(address, organisation)
+//
+// The counts of addresses and organisations are of failures alone, so that an office where everybody signs in at nine is not taken for
+// an attacker. What runs at that moment may overshoot them by as many as the hash pool has slots.
 package throttle
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -141,10 +145,33 @@ func Clear(tx sqldb.Tx, k Key) error {
 	return err
 }
 
-// Refund takes one try back from a counter within a window, after a success.
-func Refund(tx sqldb.Tx, keys ...Key) error {
+// Blocked returns a Limited refusal when one of the counters of failures within a window is full.
+func (g Gate) Blocked(ctx context.Context, keys ...Key) error {
+	us := sqldb.Micros(g.Now())
+	tx := g.DB.Read(ctx)
 	for _, k := range keys {
-		if _, err := tx.Exec(`update throttles set failures = failures - 1 where key = $1 and failures > 0`, k.text); err != nil {
+		start, err := sqldb.One(tx, sqldb.Value[int64], `select window_start from throttles where key = $1 and failures >= $2 and window_start > $3`,
+			k.text, k.limit, us-k.span.Microseconds())
+		if errors.Is(err, sqldb.ErrNone) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return refusal.Wait(time.Duration(start+k.span.Microseconds()-us) * time.Microsecond)
+	}
+	return nil
+}
+
+// Failed counts a failure on counters within a window.
+func Failed(tx sqldb.Tx, now time.Time, keys ...Key) error {
+	us := sqldb.Micros(now)
+	for _, k := range keys {
+		if _, err := tx.Exec(`insert into throttles (key, failures, blocked_until, window_start, updated_at) values ($1, 1, 0, $2, $2)
+			on conflict (key) do update set updated_at = $2,
+			failures = case when throttles.window_start > $3 then throttles.failures + 1 else 1 end,
+			window_start = case when throttles.window_start > $3 then throttles.window_start else $2 end`,
+			k.text, us, us-k.span.Microseconds()); err != nil {
 			return err
 		}
 	}

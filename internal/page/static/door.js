@@ -136,5 +136,5 @@
     }
     if (search && (e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "k") { e.preventDefault(); search.focus(); }
   });
-  document.querySelector("[aria-invalid=true]:not([type=hidden])")?.focus();
+  if (!document.querySelector("[autofocus]")) document.querySelector("[aria-invalid=true]:not([type=hidden])")?.focus();
 })();

@@ -1,0 +1,290 @@
+package policy_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"doorward/internal/policy"
+)
+
+var now = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+
+// rules are the default rules with another mode and begin.
+func rules(m policy.Mode, from time.Time) policy.Rules {
+	r := policy.Defaults()
+	r.SecondFactor, r.From = m, from
+	return r
+}
+
+// facts returns those of someone with one role who has given the right password and has no second factor, changed by each function.
+func facts(changes ...func(*policy.Facts)) policy.Facts {
+	f := policy.Facts{Now: now, Rules: rules(policy.Everyone, time.Time{}), Known: true, Active: true, PasswordProved: true, Roles: 1}
+	for _, change := range changes {
+		change(&f)
+	}
+	return f
+}
+
+// The changes of which the table is made.
+func stranger(f *policy.Facts)       { f.Known = false }
+func noPassword(f *policy.Facts)     { f.PasswordProved = false }
+func inactive(f *policy.Facts)       { f.Active = false }
+func suspended(f *policy.Facts)      { f.Suspended = true }
+func deleting(f *policy.Facts)       { f.Deleting = true }
+func enrolled(f *policy.Facts)       { f.Enrolled = []policy.Step{policy.AskTOTP} }
+func proved(f *policy.Facts)         { f.SecondProved = true }
+func secondDisabled(f *policy.Facts) { f.SecondDisabled = true }
+func off(f *policy.Facts)            { f.Rules.SecondFactor = policy.Off }
+func admins(f *policy.Facts)         { f.Rules.SecondFactor = policy.Administrators }
+func garbled(f *policy.Facts)        { f.Rules.SecondFactor = "sometimes" }
+func administrative(f *policy.Facts) { f.Administrative = true }
+func fromLater(f *policy.Facts)      { f.Rules.From = now.Add(time.Microsecond) }
+func fromNow(f *policy.Facts)        { f.Rules.From = now }
+func fromBefore(f *policy.Facts)     { f.Rules.From = now.Add(-time.Microsecond) }
+func freshLink(f *policy.Facts)      { f.LinkUsed = now }
+func oldLink(f *policy.Facts)        { f.LinkUsed = now.Add(-48*time.Hour + time.Microsecond) }
+func endedLink(f *policy.Facts)      { f.LinkUsed = now.Add(-48 * time.Hour) }
+func mailed(f *policy.Facts)         { f.MailProved = true }
+func enrolling(f *policy.Facts)      { f.Enrolling = policy.EnrolTOTP }
+func noRole(f *policy.Facts)         { f.Roles = 0 }
+func ended(f *policy.Facts)          { f.Roles, f.EndedRoles = 0, 1 }
+func alsoEnded(f *policy.Facts)      { f.EndedRoles = 2 }
+func toAllowed(f *policy.Facts)      { f.Target, f.TargetAllowed = true, true }
+func toForeign(f *policy.Facts)      { f.Target = true }
+
+func TestDecide(t *testing.T) {
+	type change = func(*policy.Facts)
+	finish := policy.Decision{Step: policy.FinishSession}
+	ask := func(s policy.Step) policy.Decision { return policy.Decision{Step: s} }
+	refuse := func(r policy.Reason) policy.Decision { return policy.Decision{Step: policy.Refuse, Reason: r} }
+	for _, row := range []struct {
+		name    string
+		changes []change
+		want    policy.Decision
+	}{
+		// Until the password is proved, everybody is asked for it, and nothing else happens.
+		{"unknown", []change{stranger}, ask(policy.AskPassword)},
+		{"unknown with every proof", []change{stranger, enrolled, proved, mailed, freshLink, enrolling}, ask(policy.AskPassword)},
+		{"password missing", []change{noPassword}, ask(policy.AskPassword)},
+		{"password missing, second proved", []change{noPassword, enrolled, proved}, ask(policy.AskPassword)},
+		{"password missing, disabled account", []change{noPassword, inactive}, ask(policy.AskPassword)},
+		{"password missing, suspended organisation", []change{noPassword, suspended}, ask(policy.AskPassword)},
+		{"password missing, no role", []change{noPassword, noRole}, ask(policy.AskPassword)},
+		{"password missing, factor disabled", []change{noPassword, secondDisabled}, ask(policy.AskPassword)},
+		{"password missing, on the way to a foreign organisation", []change{noPassword, toForeign}, ask(policy.AskPassword)},
+
+		// An enrolled second factor is asked for before anything is told, whatever the rules demand.
+		{"enrolled", []change{enrolled}, ask(policy.AskTOTP)},
+		{"enrolled, rules off", []change{enrolled, off}, ask(policy.AskTOTP)},
+		{"enrolled, rules for administrators, not one", []change{enrolled, admins}, ask(policy.AskTOTP)},
+		{"enrolled, rules begin later", []change{enrolled, fromLater}, ask(policy.AskTOTP)},
+		{"enrolled, disabled account", []change{enrolled, inactive}, ask(policy.AskTOTP)},
+		{"enrolled, suspended", []change{enrolled, suspended}, ask(policy.AskTOTP)},
+		{"enrolled, deleting", []change{enrolled, deleting}, ask(policy.AskTOTP)},
+		{"enrolled, no role", []change{enrolled, noRole}, ask(policy.AskTOTP)},
+		{"enrolled, ended", []change{enrolled, ended}, ask(policy.AskTOTP)},
+		{"enrolled, foreign target", []change{enrolled, toForeign}, ask(policy.AskTOTP)},
+		{"enrolled, mailbox proved and enrolling another", []change{enrolled, mailed, enrolling, freshLink}, ask(policy.AskTOTP)},
+		{"enrolled and proved", []change{enrolled, proved}, finish},
+		{"enrolled and proved, rules off", []change{enrolled, proved, off}, finish},
+
+		// The refusals, in the order in which they are told.
+		{"disabled account", []change{inactive}, refuse(policy.AccountDisabled)},
+		{"disabled account, enrolled and proved", []change{inactive, enrolled, proved}, refuse(policy.AccountDisabled)},
+		{"disabled account may not enrol", []change{inactive, freshLink, enrolling}, refuse(policy.AccountDisabled)},
+		{"disabled account, mailbox proved", []change{inactive, mailed, enrolling}, refuse(policy.AccountDisabled)},
+		{"disabled before suspended", []change{inactive, suspended, deleting, noRole}, refuse(policy.AccountDisabled)},
+		{"suspended", []change{suspended}, refuse(policy.OrgSuspended)},
+		{"suspended, enrolled and proved", []change{suspended, enrolled, proved}, refuse(policy.OrgSuspended)},
+		{"suspended before deleting", []change{suspended, deleting, noRole}, refuse(policy.OrgSuspended)},
+		{"deleting", []change{deleting}, refuse(policy.OrgDeleting)},
+		{"deleting before role", []change{deleting, noRole}, refuse(policy.OrgDeleting)},
+		{"second factor disabled", []change{secondDisabled}, refuse(policy.FactorDisabled)},
+		{"second factor disabled, rules off", []change{secondDisabled, off}, refuse(policy.FactorDisabled)},
+		{"second factor disabled, a link enrols no other", []change{secondDisabled, freshLink, enrolling}, refuse(policy.FactorDisabled)},
+		{"second factor disabled, proved before that", []change{secondDisabled, proved}, finish},
+		{"no role", []change{noRole}, refuse(policy.NoRole)},
+		{"no role, enrolled and proved", []change{noRole, enrolled, proved}, refuse(policy.NoRole)},
+		{"no role enrols nothing", []change{noRole, freshLink, enrolling}, refuse(policy.NoRole)},
+		{"ended", []change{ended}, refuse(policy.AccessEnded)},
+		{"ended, enrolled and proved", []change{ended, enrolled, proved}, refuse(policy.AccessEnded)},
+		{"one role ended, another holds", []change{alsoEnded, enrolled, proved}, finish},
+		{"foreign target", []change{toForeign, enrolled, proved}, refuse(policy.NotAdded)},
+		{"foreign target, no role", []change{toForeign, noRole, off}, refuse(policy.NotAdded)},
+		{"allowed target", []change{toAllowed, enrolled, proved}, finish},
+		{"allowed target needs no role of the own organisation", []change{toAllowed, noRole, enrolled, proved}, finish},
+		{"allowed target, disabled account", []change{toAllowed, inactive, enrolled, proved}, refuse(policy.AccountDisabled)},
+		{"allowed target, own organisation suspended", []change{toAllowed, suspended, enrolled, proved}, refuse(policy.OrgSuspended)},
+		{"allowed target, second factor demanded", []change{toAllowed, freshLink}, ask(policy.ChooseFactor)},
+
+		// Whom the rules ask for a second factor, and from when on.
+		{"off", []change{off}, finish},
+		{"off for an administrator", []change{off, administrative}, finish},
+		{"a mode that nobody knows demands nothing", []change{garbled}, finish},
+		{"administrators, not one", []change{admins}, finish},
+		{"administrators, one", []change{admins, administrative}, ask(policy.ProveMailbox)},
+		{"administrators, one, from later", []change{admins, administrative, fromLater}, finish},
+		{"administrators, one, from this moment", []change{admins, administrative, fromNow}, ask(policy.ProveMailbox)},
+		{"everyone", nil, ask(policy.ProveMailbox)},
+		{"everyone from later", []change{fromLater}, finish},
+		{"everyone from this moment", []change{fromNow}, ask(policy.ProveMailbox)},
+		{"everyone from before", []change{fromBefore}, ask(policy.ProveMailbox)},
+
+		// Enrolling: a link used less than 48 hours ago or a mailed code vouches; the password alone enrols nothing.
+		{"password alone, method chosen", []change{enrolling}, ask(policy.ProveMailbox)},
+		{"fresh link", []change{freshLink}, ask(policy.ChooseFactor)},
+		{"link of almost 48 hours", []change{oldLink}, ask(policy.ChooseFactor)},
+		{"link of 48 hours", []change{endedLink}, ask(policy.ProveMailbox)},
+		{"link of 48 hours, method chosen", []change{endedLink, enrolling}, ask(policy.ProveMailbox)},
+		{"link of 48 hours, mailbox proved", []change{endedLink, mailed}, ask(policy.ChooseFactor)},
+		{"mailbox proved", []change{mailed}, ask(policy.ChooseFactor)},
+		{"mailbox proved, method chosen", []change{mailed, enrolling}, ask(policy.EnrolTOTP)},
+		{"fresh link, method chosen", []change{freshLink, enrolling}, ask(policy.EnrolTOTP)},
+		{"enrolled just now", []change{freshLink, enrolling, enrolled, proved}, finish},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := facts(row.changes...)
+			if got := policy.Decide(f); got != row.want {
+				t.Errorf("got %+v, want %+v", got, row.want)
+			}
+			mustHold(t, f)
+		})
+	}
+}
+
+// fataler is what both kinds of tests offer.
+type fataler interface{ Fatalf(string, ...any) }
+
+// mustHold checks what is true of every decision.
+func mustHold(t fataler, f policy.Facts) {
+	d := policy.Decide(f)
+	secondDue := len(f.Enrolled) > 0 && !f.SecondProved
+	provedAll := f.Known && f.PasswordProved && !secondDue
+	demanded := f.Rules.Demands(f.Administrative, f.Now)
+	open := f.Active && !f.Suspended && !f.Deleting
+	wrong := func(why string) { t.Fatalf("%s: %+v for %+v", why, d, f) }
+
+	switch d.Step {
+	case policy.FinishSession:
+		if !provedAll || !open || demanded && !f.SecondProved || f.SecondDisabled && !f.SecondProved {
+			wrong("a session although something is missing")
+		}
+		if !(f.Target && f.TargetAllowed || !f.Target && f.Roles > 0) {
+			wrong("a session without a right")
+		}
+	case policy.Refuse:
+		if !provedAll {
+			wrong("something about the account is told before every enrolled factor is proved")
+		}
+		if d.Reason == "" {
+			wrong("a refusal without a reason")
+		}
+	case policy.ProveMailbox, policy.ChooseFactor, policy.EnrolTOTP:
+		if !provedAll || !open {
+			wrong("an account that is shut, or not known yet, is asked to enrol")
+		}
+		if f.SecondProved || len(f.Enrolled) > 0 || f.SecondDisabled || !demanded {
+			wrong("asked to enrol without need")
+		}
+		vouched := f.MailProved || !f.LinkUsed.IsZero() && f.Now.Sub(f.LinkUsed) < 48*time.Hour
+		if (d.Step == policy.ProveMailbox) == vouched {
+			wrong("the mailbox has to be proved exactly when nothing vouches for it")
+		}
+	case policy.AskPassword:
+		if f.Known && f.PasswordProved {
+			wrong("asked for the password twice")
+		}
+	default:
+		if !slices.Contains(f.Enrolled, d.Step) || !secondDue || !f.PasswordProved {
+			wrong("asked for a factor that is not due")
+		}
+	}
+	if d.Step != policy.Refuse && d.Reason != "" {
+		wrong("a reason without a refusal")
+	}
+	// Before the proofs, nothing but the enrolled factors may change the answer: whoever tries learns nothing else.
+	if !provedAll {
+		blank := policy.Facts{Now: f.Now, Rules: policy.Defaults(), Known: f.Known, PasswordProved: f.PasswordProved, Enrolled: f.Enrolled,
+			SecondProved: f.SecondProved}
+		if policy.Decide(blank) != d {
+			wrong("the answer depends on what is not to be known yet")
+		}
+	}
+	// Exactly the step that is asked for may be answered; among enrolled factors the person chooses.
+	for _, s := range []policy.Step{policy.AskPassword, policy.AskTOTP, policy.ProveMailbox, policy.ChooseFactor, policy.EnrolTOTP} {
+		want := s == d.Step || slices.Contains(f.Enrolled, s) && slices.Contains(f.Enrolled, d.Step)
+		if policy.Allows(f, s) != want {
+			wrong("Allows and Decide differ on " + string(s))
+		}
+	}
+}
+
+// Every combination of facts, with times just beside and at their borders.
+func TestDecideEverywhere(t *testing.T) {
+	bools := []bool{false, true}
+	n := 0
+	for _, mode := range []policy.Mode{policy.Off, policy.Administrators, policy.Everyone} {
+		for _, from := range []time.Time{{}, now.Add(-time.Microsecond), now, now.Add(time.Microsecond)} {
+			for _, link := range []time.Time{{}, now.Add(-48*time.Hour + time.Microsecond), now.Add(-48 * time.Hour)} {
+				for _, roles := range [][2]int{{0, 0}, {0, 1}, {1, 0}} {
+					for _, target := range [][2]bool{{false, false}, {true, false}, {true, true}} {
+						for bits := range 1 << 12 {
+							on := func(i int) bool { return bools[bits>>i&1] }
+							f := policy.Facts{Now: now, Rules: rules(mode, from), LinkUsed: link, Roles: roles[0], EndedRoles: roles[1],
+								Target: target[0], TargetAllowed: target[1], Known: on(0), Active: on(1), Suspended: on(2), Deleting: on(3),
+								PasswordProved: on(4), SecondProved: on(5), SecondDisabled: on(6), Administrative: on(7), MailProved: on(8)}
+							if on(9) {
+								f.Enrolled = []policy.Step{policy.AskTOTP}
+							}
+							if on(10) {
+								f.Enrolling = policy.EnrolTOTP
+							}
+							if on(11) { // a second kind of factor, as a passkey will be
+								f.Enrolled = append([]policy.Step{"passkey"}, f.Enrolled...)
+							}
+							mustHold(t, f)
+							n++
+						}
+					}
+				}
+			}
+		}
+	}
+	if want := 3 * 4 * 3 * 3 * 3 << 12; n != want {
+		t.Errorf("%d combinations, want %d", n, want)
+	}
+}
+
+func TestDecideProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		flag := func(name string) bool { return rapid.Bool().Draw(t, name) }
+		instant := func(name string) time.Time {
+			if flag(name + " unset") {
+				return time.Time{}
+			}
+			return now.Add(time.Duration(rapid.Int64Range(-int64(100*time.Hour), int64(100*time.Hour)).Draw(t, name)))
+		}
+		f := policy.Facts{Now: now, Known: flag("known"), Active: flag("active"), Suspended: flag("suspended"), Deleting: flag("deleting"),
+			PasswordProved: flag("password"), SecondProved: flag("second"), SecondDisabled: flag("second disabled"), MailProved: flag("mail"),
+			LinkUsed: instant("link"), Roles: rapid.IntRange(0, 3).Draw(t, "roles"), EndedRoles: rapid.IntRange(0, 3).Draw(t, "ended"),
+			Administrative: flag("administrative"), Target: flag("target"), TargetAllowed: flag("allowed"),
+			Rules:    rules(rapid.SampledFrom([]policy.Mode{policy.Off, policy.Administrators, policy.Everyone, ""}).Draw(t, "mode"), instant("from")),
+			Enrolled: rapid.SliceOfNDistinct(rapid.SampledFrom([]policy.Step{policy.AskTOTP, "passkey"}), 0, 2, rapid.ID).Draw(t, "enrolled")}
+		if flag("chosen") {
+			f.Enrolling = policy.EnrolTOTP
+		}
+		mustHold(t, f)
+
+		// One more proof never takes anything away: who may finish may still do so with it.
+		if policy.Decide(f).Step == policy.FinishSession {
+			more := f
+			more.MailProved, more.SecondProved = true, true
+			if policy.Decide(more).Step != policy.FinishSession {
+				t.Fatalf("a further proof shuts the door: %+v", more)
+			}
+		}
+	})
+}

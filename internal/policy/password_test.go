@@ -1,0 +1,50 @@
+package policy_test
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"doorward/internal/policy"
+)
+
+func TestJudgePassword(t *testing.T) {
+	good := policy.PasswordFacts{Length: 12, Min: 8, Score: 3}
+	for _, row := range []struct {
+		name   string
+		change func(*policy.PasswordFacts)
+		want   policy.PasswordFault
+	}{
+		{"good", func(*policy.PasswordFacts) {}, ""},
+		{"as short as it may be", func(f *policy.PasswordFacts) { f.Length = 8 }, ""},
+		{"one too short", func(f *policy.PasswordFacts) { f.Length = 7 }, policy.TooShort},
+		{"too short where it is the only factor", func(f *policy.PasswordFacts) { f.Length, f.Min = 14, 15 }, policy.TooShort},
+		{"long enough where it is the only factor", func(f *policy.PasswordFacts) { f.Length, f.Min = 15, 15 }, ""},
+		{"as long as it may be", func(f *policy.PasswordFacts) { f.Length = 256 }, ""},
+		{"one too long", func(f *policy.PasswordFacts) { f.Length = 257 }, policy.TooLong},
+		{"own", func(f *policy.PasswordFacts) { f.Own = true }, policy.TooOwn},
+		{"common", func(f *policy.PasswordFacts) { f.Common = true }, policy.TooCommon},
+		{"simple", func(f *policy.PasswordFacts) { f.Score = 1 }, policy.TooSimple},
+		{"just not simple", func(f *policy.PasswordFacts) { f.Score = 2 }, ""},
+		{"length is told first", func(f *policy.PasswordFacts) { f.Length, f.Own, f.Common, f.Score = 3, true, true, 0 }, policy.TooShort},
+		{"own is told before common", func(f *policy.PasswordFacts) { f.Own, f.Common, f.Score = true, true, 0 }, policy.TooOwn},
+		{"common is told before simple", func(f *policy.PasswordFacts) { f.Common, f.Score = true, 0 }, policy.TooCommon},
+	} {
+		f := good
+		row.change(&f)
+		if got := policy.JudgePassword(f); got != row.want {
+			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
+		}
+	}
+}
+
+func TestJudgePasswordProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := policy.PasswordFacts{Length: rapid.IntRange(0, 300).Draw(t, "length"), Min: rapid.SampledFrom([]int{8, 15}).Draw(t, "min"),
+			Score: rapid.IntRange(0, 4).Draw(t, "score"), Common: rapid.Bool().Draw(t, "common"), Own: rapid.Bool().Draw(t, "own")}
+		good := f.Length >= f.Min && f.Length <= 256 && f.Score >= 2 && !f.Common && !f.Own
+		if (policy.JudgePassword(f) == "") != good {
+			t.Fatalf("%+v gives %q", f, policy.JudgePassword(f))
+		}
+	})
+}
