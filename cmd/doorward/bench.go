@@ -445,4 +445,3 @@ func startOnce(ctx context.Context, program, home string) (took time.Duration, m
 	}
 	return took, 0, errors.New("bench: no memory figure in /proc")
 }
-

@@ -63,7 +63,8 @@ func (g Guard) Rights(tx sqldb.Tx, a Actor, org id.Org) (Rights, error) {
 		(select count(*) from org_group_accounts ga join org_group_orgs go on go.group_id = ga.group_id
 		  where ga.account_id = $1 and go.member_id = $2)
 		from assignments s join org_nodes n on n.id = s.org_id join org_tree t on t.ancestor_id = s.org_id and t.org_id = $2
-		where s.account_id = $1 and (s.expires_at = 0 or s.expires_at > $3) and n.state <> 'suspended'`,
+		where s.account_id = $1 and (s.expires_at = 0 or s.expires_at > $3) and n.state <> 'suspended'
+		order by t.depth, s.role`,
 		a.Account, org, sqldb.Micros(g.Now()))
 	if err != nil {
 		return r, err
@@ -98,7 +99,7 @@ func (r Rights) Delegated() bool {
 	return !r.all && len(r.grants) > 0 && !slices.ContainsFunc(r.grants, func(g grant) bool { return g.where == own })
 }
 
-// Roles returns the role keys that the rights come from, with the kind of organisation in which they are held.
+// Roles returns the role keys that the rights come from, those held in the organisation itself first.
 func (r Rights) Roles() []string {
 	var list []string
 	for _, g := range r.grants {

@@ -187,7 +187,7 @@ var table = map[Permission]map[column]scope{
 		customerAdministrator: own, customerCoManager: own, customerCore: own, customerViewer: own, customerAuditor: own},
 	EntitlementGrant: {providerAdministrator: below, mspAdministrator: below},
 	SolutionUse: {mspAdministrator: own, mspEditor: own, mspViewer: own, customerAdministrator: own, customerCoManager: own,
-		customerCore: own, customerViewer: own},
+		customerCore: own},
 	CredentialManage: ownedRow(),
 	ClientManage:     ownedRow(),
 	AccessEnter:      {mspAdministrator: below, mspEditor: below, mspViewer: below}, // the provider's emergency kind comes with its own grant

@@ -187,7 +187,7 @@ func Hide(flag, value string) string {
 		return value
 	}
 	u, err := url.Parse(value)
-	if err != nil || u.Host == "" && u.Opaque != "" {
+	if err != nil || u.Scheme == "" || u.Opaque != "" {
 		return "(hidden: not a URL)"
 	}
 	q := u.Query()

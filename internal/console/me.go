@@ -55,12 +55,12 @@ func (c *Console) editProfile(w http.ResponseWriter, r *http.Request, v visit) e
 // securityDoc is how the own account is protected.
 type securityDoc struct {
 	page.Base
-	Own      *factor.Factor // the password
-	Seconds  []factor.Factor
-	Rules    []page.Rule
-	Words    []string
-	Fresh    bool
-	Prove    string
+	Own     *factor.Factor // the password
+	Seconds []factor.Factor
+	Rules   []page.Rule
+	Words   []string
+	Fresh   bool
+	Prove   string
 }
 
 const securityPath = "/me/security"
@@ -219,4 +219,3 @@ func (c *Console) endAll(w http.ResponseWriter, r *http.Request, v visit) error 
 	c.Kit.SetCookie(w, sessionCookie, "", -1)
 	return c.done(w, r, v.Visitor.Org.HomePath(), "me.sessions.all_ended")
 }
-

@@ -245,6 +245,19 @@ type document struct {
 	Born         float64
 }
 
+// Become takes over the cookies of a browser without JavaScript, and with them its session.
+func (c *Chrome) Become(b *Browser) *Chrome {
+	c.World.T.Helper()
+	at, err := url.Parse(b.Base)
+	if err != nil {
+		c.fail("%v", err)
+	}
+	for _, cookie := range b.Client.Jar.Cookies(at) {
+		send(c, network.SetCookie, network.SetCookieParams{Name: cookie.Name, Value: cookie.Value, URL: b.Base, HTTPOnly: new(true), SameSite: network.CookieSameSiteLax})
+	}
+	return c
+}
+
 // WaitPage waits until a page that it has not returned for yet stands there completely, and fails the test unless it is this one.
 func (c *Chrome) WaitPage(name string) *Chrome {
 	c.World.T.Helper()

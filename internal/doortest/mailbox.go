@@ -32,7 +32,9 @@ type Mail struct {
 var linkForm = regexp.MustCompile(`(?m)^https?://\S+$`)
 
 // Links returns the links of the text part, each of which stands alone on its line.
-func (m Mail) Links() []string { return linkForm.FindAllString(strings.ReplaceAll(m.Text, "\r", ""), -1) }
+func (m Mail) Links() []string {
+	return linkForm.FindAllString(strings.ReplaceAll(m.Text, "\r", ""), -1)
+}
 
 // Link returns the first link that contains part.
 func (m Mail) Link(part string) string {

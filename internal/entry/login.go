@@ -160,20 +160,25 @@ func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code
 			return err
 		}
 	case policy.Refuse:
-		doc.Reason = string(v.Decision.Reason)
-		doc.Title = "login.denied." + doc.Reason + ".title"
-		for _, a := range v.Asks {
-			doc.Asks = append(doc.Asks, ask{a.Name, a.Email})
-		}
-		doc.RefusedOrg = p.Org.Name
-		if v.Decision.Reason == policy.NotAdded {
-			doc.RefusedOrg, doc.Asks, doc.Home = v.Attempt.Proved.Target, nil, p.path("login")
-		}
+		doc.refuse(p, v)
 		if code == http.StatusOK {
 			code = http.StatusForbidden
 		}
 	}
 	return e.pages.Render(w, r, code, step.name, doc)
+}
+
+// refuse makes it the page of a refusal: what is the matter, and who can help.
+func (d *stepDoc) refuse(p place, v signin.View) {
+	d.Reason, d.RefusedOrg = string(v.Decision.Reason), p.Org.Name
+	if v.Decision.Reason == policy.NotAdded {
+		d.RefusedOrg, d.Home = v.Attempt.Proved.Target, p.path("login")
+	} else {
+		for _, a := range v.Asks {
+			d.Asks = append(d.Asks, ask{a.Name, a.Email})
+		}
+	}
+	d.Title, d.TitleArgs = "login.denied."+d.Reason+".title", []any{"Organisation", d.RefusedOrg}
 }
 
 func restart(p place, a signin.Attempt) string {

@@ -142,6 +142,8 @@ func (p *Printer) T(key string, args ...any) string {
 				data[name] = p.Number(v)
 			case time.Duration:
 				data[name] = p.Duration(v)
+			case []string:
+				data[name] = p.List(v)
 			default:
 				data[name] = v
 			}

@@ -58,16 +58,16 @@ func newBench(t *testing.T, public string) bench {
 // sample is a page with everything that the templates of testdata ask for.
 type sample struct {
 	page.Base
-	Typed             string
-	Items             []page.NavItem
-	Line              []int
-	Days              []page.Bar
-	Halves            []page.Part
-	Rules             []page.Rule
-	Words             []string
-	Choices           []page.Option
-	Soon, Past, Never time.Time
-	Self, Search, P   bool // a page may have fields of such names: layouts do not mind
+	Typed                       string
+	Items                       []page.NavItem
+	Line                        []int
+	Days                        []page.Bar
+	Halves                      []page.Part
+	Rules                       []page.Rule
+	Words                       []string
+	Choices                     []page.Option
+	Soon, Past, Never           time.Time
+	Self, P, Lang, Account, Org bool // a page may have fields of these names: the layouts do not mind
 }
 
 func newSample() *sample {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestJudgePassword(t *testing.T) {
-	good := policy.PasswordFacts{Length: 12, Min: 8, Score: 3}
+	good := policy.PasswordFacts{Length: 12, Min: 8, Bits: 50}
 	for _, row := range []struct {
 		name   string
 		change func(*policy.PasswordFacts)
@@ -24,11 +24,11 @@ func TestJudgePassword(t *testing.T) {
 		{"one too long", func(f *policy.PasswordFacts) { f.Length = 257 }, policy.TooLong},
 		{"own", func(f *policy.PasswordFacts) { f.Own = true }, policy.TooOwn},
 		{"common", func(f *policy.PasswordFacts) { f.Common = true }, policy.TooCommon},
-		{"simple", func(f *policy.PasswordFacts) { f.Score = 1 }, policy.TooSimple},
-		{"just not simple", func(f *policy.PasswordFacts) { f.Score = 2 }, ""},
-		{"length is told first", func(f *policy.PasswordFacts) { f.Length, f.Own, f.Common, f.Score = 3, true, true, 0 }, policy.TooShort},
-		{"own is told before common", func(f *policy.PasswordFacts) { f.Own, f.Common, f.Score = true, true, 0 }, policy.TooOwn},
-		{"common is told before simple", func(f *policy.PasswordFacts) { f.Common, f.Score = true, 0 }, policy.TooCommon},
+		{"simple", func(f *policy.PasswordFacts) { f.Bits = 35 }, policy.TooSimple},
+		{"just not simple", func(f *policy.PasswordFacts) { f.Bits = 36 }, ""},
+		{"length is told first", func(f *policy.PasswordFacts) { f.Length, f.Own, f.Common, f.Bits = 3, true, true, 0 }, policy.TooShort},
+		{"own is told before common", func(f *policy.PasswordFacts) { f.Own, f.Common, f.Bits = true, true, 0 }, policy.TooOwn},
+		{"common is told before simple", func(f *policy.PasswordFacts) { f.Common, f.Bits = true, 0 }, policy.TooCommon},
 	} {
 		f := good
 		row.change(&f)
@@ -41,8 +41,8 @@ func TestJudgePassword(t *testing.T) {
 func TestJudgePasswordProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := policy.PasswordFacts{Length: rapid.IntRange(0, 300).Draw(t, "length"), Min: rapid.SampledFrom([]int{8, 15}).Draw(t, "min"),
-			Score: rapid.IntRange(0, 4).Draw(t, "score"), Common: rapid.Bool().Draw(t, "common"), Own: rapid.Bool().Draw(t, "own")}
-		good := f.Length >= f.Min && f.Length <= 256 && f.Score >= 2 && !f.Common && !f.Own
+			Bits: rapid.IntRange(0, 80).Draw(t, "bits"), Common: rapid.Bool().Draw(t, "common"), Own: rapid.Bool().Draw(t, "own")}
+		good := f.Length >= f.Min && f.Length <= 256 && f.Bits >= 36 && !f.Common && !f.Own
 		if (policy.JudgePassword(f) == "") != good {
 			t.Fatalf("%+v gives %q", f, policy.JudgePassword(f))
 		}

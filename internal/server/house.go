@@ -38,7 +38,7 @@ type House struct {
 }
 
 // ErrWrongKey is returned when the key file is not the one that this database was sealed with.
-var ErrWrongKey = errors.New("the key file does not fit the database: it holds none of the keys that the database was sealed with; check --key-file and --data")
+var ErrWrongKey = errors.New("the key file does not fit the database: it lacks a key that the database was sealed with; check --key-file and --data, or bring over the file of the node that added the key")
 
 // Open opens the database and the key file, migrates when migrate is set, and wires the domain. The clock is injected; nil is the real
 // one. The error is one line for the operator.

@@ -113,4 +113,3 @@ func code(t *testing.T, key string, w *doortest.World) string {
 	}
 	return c
 }
-

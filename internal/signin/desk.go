@@ -225,7 +225,7 @@ func (d *Desk) advance(tx sqldb.Tx, k Key, a Attempt, seq int64, client access.C
 		}
 	case policy.ProveMailbox:
 		if a.Proved.MailCode == nil {
-			if err := d.mailCode(tx, &a, s); err != nil {
+			if err := d.mailCode(tx, &a); err != nil {
 				return p, err
 			}
 		}
@@ -417,7 +417,7 @@ const (
 )
 
 // mailCode makes a code for the attempt and mails it.
-func (d *Desk) mailCode(tx sqldb.Tx, a *Attempt, s scene) error {
+func (d *Desk) mailCode(tx sqldb.Tx, a *Attempt) error {
 	now := d.Now()
 	code := secret.Digits()
 	a.Proved.MailCode = d.Vault.Seal("attempts", "mail_code", string(a.ID), []byte(code))
@@ -444,7 +444,7 @@ func (d *Desk) MailAgain(ctx context.Context, k Key, client access.Client) (Prog
 		return Progress{}, err
 	}
 	return d.answer(ctx, k, policy.ProveMailbox, client, "", func(tx sqldb.Tx, a *Attempt, s scene) error {
-		return d.mailCode(tx, a, s)
+		return d.mailCode(tx, a)
 	})
 }
 

@@ -1,0 +1,113 @@
+package entry
+
+import (
+	"net/url"
+	"testing"
+
+	"doorward/internal/access"
+	"doorward/internal/account"
+	"doorward/internal/id"
+	"doorward/internal/org"
+	"doorward/internal/page"
+	"doorward/internal/page/pagetest"
+	"doorward/internal/policy"
+	"doorward/internal/refusal"
+	"doorward/internal/signin"
+)
+
+// Every template fits its document and renders in all languages: for an organisation and for one that does not exist, with errors and
+// without.
+func TestTemplates(t *testing.T) {
+	kit := pagetest.Kit(t)
+	set, err := (&Entry{Kit: kit}).Pages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pagetest.Check(t, kit, set, samples(t))
+}
+
+// samples has for each page the documents that it can show.
+func samples(t *testing.T) map[string][]page.Doc {
+	t.Helper()
+	contoso := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.MSP, Slug: "contoso", Name: "Contoso & Söhne", TimeZone: "Europe/Berlin"}
+	fabrikam := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.Customer, Slug: "fabrikam", Name: "<b>Fabrikam</b>", TimeZone: "UTC"}
+	here, nowhere := place{Org: fabrikam, Parent: contoso, Slug: "fabrikam"}, place{Slug: "no-such-place"}
+	me := &page.Me{Name: "Ada O’Neil", Email: "ada@contoso.example", OrgName: contoso.Name, Href: contoso.HomePath()}
+	failed := func(b page.Base, faults ...*refusal.Error) page.Base {
+		b.Form = page.FormOf(url.Values{"identifier": {"ada"}, "password": {"secret"}}, refusal.All(faults...), "password")
+		return b
+	}
+	qr, err := page.DrawQR("otpauth://totp/Contoso:ada?secret=ABCDEFGH")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	docs := map[string][]page.Doc{
+		"activate.done": {&linkDoc{Base: here.base("activate.done", "activate.done.title"), Login: here.path("login")}},
+		"activate.expired": {
+			&linkDoc{Base: here.base("activate.expired", "activate.expired.title"), Action: "/activate/x/again", Login: here.path("login")},
+			&linkDoc{Base: place{}.base("activate.expired", "activate.expired.title"), Action: "/activate/x/again"},
+		},
+		"activate.sent": {
+			&linkDoc{Base: here.base("activate.sent", "activate.sent.title"), Login: here.path("login")},
+			&linkDoc{Base: place{}.base("activate.sent", "activate.sent.title")},
+		},
+		"forgot": {
+			&forgotDoc{Base: nowhere.base("forgot", "forgot.title"), Login: nowhere.path("login")},
+			&forgotDoc{Base: failed(here.base("forgot", "forgot.title"), refusal.Field("identifier", "login.identifier.missing")), Login: here.path("login")},
+		},
+		"forgot.sent": {&linkDoc{Base: here.base("forgot.sent", "forgot.sent.title"), Login: here.path("login")}},
+		"reset.expired": {
+			&linkDoc{Base: here.base("error", "reset.expired.title"), Action: here.path("forgot"), Ref: "abcd1234"},
+			&linkDoc{Base: place{}.base("error", "reset.expired.title"), Ref: "abcd1234"},
+		},
+	}
+
+	for _, p := range []account.Purpose{account.Activate, account.Reset} {
+		name := string(p)
+		base := here.base(name, name+".title", "Organisation", fabrikam.Name)
+		rules := page.PasswordRules(15)
+		docs["choose-password"] = append(docs["choose-password"],
+			&passwordDoc{Base: base, Action: "/" + name + "/x", Email: "ada@fabrikam.example", Rules: rules, Words: []string{"fabrikam", "ada"}},
+			&passwordDoc{Base: failed(base, refusal.Field("new_password", "password.too_short", "Least", 15), refusal.Field("confirm_password", "password.differs")), Rules: rules})
+	}
+
+	for _, p := range []place{here, nowhere} {
+		welcome := &welcomeDoc{Base: p.base("welcome", "welcome.title"), Login: p.path("login")}
+		named := &welcomeDoc{Base: p.base("welcome", "welcome.title_org", "Organisation", contoso.Name), Login: p.path("login")}
+		named.Me = me
+		docs["welcome"] = append(docs["welcome"], welcome, named)
+
+		login := p.base("login.identifier", "login.identifier.title")
+		first, again := &identifierDoc{Base: login, Forgot: p.path("forgot")}, &identifierDoc{Base: failed(login, refusal.Wait(240e9)), To: "/me", Forgot: p.path("forgot"), ParentName: contoso.Name, ParentHref: "x"}
+		again.Me = me
+		docs["login.identifier"] = append(docs["login.identifier"], first, again)
+	}
+
+	for step, at := range stepPages {
+		if step == policy.Refuse {
+			continue
+		}
+		base := here.base(at.name, at.title)
+		doc := stepDoc{Base: base, Attempt: "att", Identifier: "ada@fabrikam.example", Restart: here.path("login"), Forgot: here.path("forgot"), Ref: "abcd1234"}
+		switch step {
+		case policy.ProveMailbox:
+			doc.Email = veil("ada@fabrikam.example")
+		case policy.EnrolTOTP:
+			doc.Key, doc.QR = "ABCD EFGH", qr
+		}
+		wrong := doc
+		wrong.Base = failed(base, refusal.Field("code", "code.wrong"), refusal.Field("password", "login.password.wrong"), refusal.Field("method", "login.enrol.unknown"))
+		docs[at.name] = append(docs[at.name], &doc, &wrong)
+	}
+
+	administrators := []account.Account{{Name: "Bea", Email: "bea@fabrikam.example"}, {Email: "carl@fabrikam.example"}}
+	for _, reason := range []policy.Reason{policy.NotAdded, policy.NoRole, policy.AccessEnded, policy.AccountDisabled, policy.OrgSuspended, policy.OrgDeleting, policy.FactorDisabled} {
+		for _, asks := range [][]account.Account{administrators, nil} {
+			doc := &stepDoc{Base: here.base("login.denied", ""), Identifier: "ada@fabrikam.example", Restart: here.path("login"), Ref: "abcd1234"}
+			doc.refuse(here, signin.View{Decision: policy.Decision{Step: policy.Refuse, Reason: reason}, Asks: asks, Attempt: signin.Attempt{Proved: signin.Proved{Target: "northwind"}}})
+			docs["login.denied"] = append(docs["login.denied"], doc)
+		}
+	}
+	return docs
+}

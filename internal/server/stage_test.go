@@ -1,0 +1,272 @@
+package server_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"doorward/internal/access"
+	"doorward/internal/doortest"
+	"doorward/internal/org"
+	"doorward/internal/secret"
+	"doorward/internal/sqldb"
+)
+
+// town is a world with the organisations that attacks need: a provider, two MSPs, two customers of the first and one of the second.
+type town struct {
+	*doortest.World
+	Provider, Contoso, Adatum   org.Org
+	Fabrikam, Tailspin, Wingtip org.Org
+}
+
+func build(w *doortest.World) *town {
+	w.T.Helper()
+	t := &town{World: w}
+	f, _ := w.Found()
+	t.Provider = f.Org
+	t.Contoso = w.Org(access.MSP, f.Org.ID, "contoso", "Contoso IT")
+	t.Adatum = w.Org(access.MSP, f.Org.ID, "adatum", "Adatum Services")
+	t.Fabrikam = w.Org(access.Customer, t.Contoso.ID, "fabrikam", "Fabrikam")
+	t.Tailspin = w.Org(access.Customer, t.Contoso.ID, "tailspin", "Tailspin Toys")
+	t.Wingtip = w.Org(access.Customer, t.Adatum.ID, "wingtip", "Wingtip")
+	return t
+}
+
+// eachTown runs a test in a town on SQLite and on PostgreSQL.
+func eachTown(t *testing.T, test func(t *testing.T, w *town)) {
+	t.Helper()
+	doortest.On(t, func(t *testing.T, w *doortest.World) { test(t, build(w)) })
+}
+
+// enrolled adds someone with an authenticator app and returns the browser in which they are signed in.
+func (w *town) enrolled(o org.Org, email string, roles ...string) (*doortest.Person, *doortest.Browser) {
+	w.T.Helper()
+	p := w.Activate(o, email, roles...)
+	return p, w.Browser().SignInFirst(p)
+}
+
+// attempt is a sign-in under way in a browser: its id, and the cookies that hold it.
+type attempt struct {
+	*doortest.Browser
+	ID string
+}
+
+// identified starts a sign-in: it stands at the password.
+func identified(w *doortest.World, slug, identifier string) attempt {
+	w.T.Helper()
+	b := w.Browser()
+	b.Get("/o/"+slug+"/login").Submit("identifier", identifier).Want("login.password")
+	return attempt{b, b.At.Query().Get("attempt")}
+}
+
+// halfIn starts a sign-in and gives the right password: it stands behind it.
+func halfIn(p *doortest.Person) attempt {
+	p.World.T.Helper()
+	a := identified(p.World, p.Org.Slug, p.Email)
+	a.Submit("password", doortest.Password)
+	return a
+}
+
+// post answers a step of the attempt, with what the browser holds, and follows nothing.
+func (a attempt) post(step string, fields ...string) reply {
+	a.World.T.Helper()
+	return send(a.World, http.MethodPost, "/login/"+step, a.form(fields...), held(a.Browser))
+}
+
+func (a attempt) form(fields ...string) url.Values {
+	v := url.Values{"attempt": {a.ID}}
+	for i := 0; i+1 < len(fields); i += 2 {
+		v.Add(fields[i], fields[i+1])
+	}
+	return v
+}
+
+// sessionIn tells whether an answer makes a session.
+func sessionIn(r reply) bool { return strings.HasPrefix(r.Cookie("session"), "dws_") }
+
+// tokenOf takes the token out of a link or path.
+func tokenOf(link string) secret.Text {
+	return secret.Text(link[strings.LastIndex(link, "/")+1:])
+}
+
+// call is how a route is posted to by someone who may.
+type call struct {
+	Path     string
+	Header   http.Header // the cookies of who may
+	Fields   url.Values  // good ones
+	Required []string    // fields whose absence is refused at them
+	Many     []string    // fields that may stand there more than once
+	Page     string      // where wrong input is answered
+}
+
+// stage is a town in which every POST route has someone who may use it, and something to use it on.
+type stage struct {
+	*town
+	calls map[string]call
+}
+
+// setUp plays everyone to where their route begins. Nothing is posted to the routes themselves.
+func setUp(w *town) *stage {
+	w.T.Helper()
+	s := &stage{town: w, calls: map[string]call{}}
+	w.Exec(`update seats set seat_limit = null`)
+	fabrikam := w.Fabrikam
+	bea, beaIn := w.enrolled(fabrikam, "bea@fabrikam.example", access.Administrator)
+	_, adaIn := w.enrolled(w.Contoso, "ada@contoso.example", access.Administrator)
+	carl := w.Enrol(fabrikam, "carl@fabrikam.example", access.Core)
+	pending, _ := w.Invite(fabrikam, "pending@fabrikam.example", access.Core)
+	shut := w.Activate(fabrikam, "shut@fabrikam.example", access.Core)
+	if err := w.Directory.Disable(w.T.Context(), doortest.Operator(), fabrikam.ID, shut.Account); err != nil {
+		w.T.Fatal(err)
+	}
+
+	// Sign-ins at each of their steps.
+	fresh := w.Activate(fabrikam, "fresh@fabrikam.example", access.Core)
+	choosing, confirming := halfIn(fresh), halfIn(fresh)
+	confirming.Want("login.enrol").Submit("method", "totp").Want("login.enrol.totp")
+	stale := w.Activate(fabrikam, "stale@fabrikam.example", access.Core)
+	w.Exec(`update accounts set link_used_at = 0 where id = $1`, stale.Account)
+	mailing := halfIn(stale)
+	mailing.Want("login.mail-code")
+	coding := halfIn(carl)
+	coding.Want("login.totp")
+	typing := identified(w.World, "fabrikam", carl.Email)
+
+	// Links.
+	_, activation := w.Invite(fabrikam, "new@fabrikam.example", access.Core)
+	w.Browser().Get("/o/fabrikam/forgot").Submit("identifier", carl.Email).Want("forgot.sent")
+	reset := strings.TrimPrefix(w.Mailbox.Wait(carl.Email, "reset", 1).Link("/reset/"), w.Settings.PublicURL)
+
+	// A pending app of the administrator's own, and a session of the core user's to end.
+	beaIn.Get("/me/security").Submit(":action", "/app").Want("me.security.app")
+	session := w.session(bea)
+	other := w.Browser()
+	other.SignIn(bea).Want("dashboard")
+	ended := w.session(bea)
+	if session == ended {
+		w.T.Fatal("the second sign-in made no session")
+	}
+	factorID := w.text(`select id from factors where account_id = $1 and kind = 'totp' and state = 'active'`, bea.Account)
+
+	stranger := http.Header{}
+	people, bees, adas := "/o/fabrikam/users/", held(beaIn), held(adaIn)
+	password := url.Values{"new_password": {"a new passphrase 11"}, "confirm_password": {"a new passphrase 11"}}
+	both := []string{"new_password"}
+	for pattern, c := range map[string]call{
+		"POST /login":                                  {Path: "/login", Header: stranger, Page: "error"},
+		"POST /o/{slug}/login":                         {Path: "/o/fabrikam/login", Header: stranger, Fields: url.Values{"identifier": {carl.Email}}, Required: []string{"identifier"}, Page: "login.identifier"},
+		"POST /o/{slug}/forgot":                        {Path: "/o/fabrikam/forgot", Header: stranger, Fields: url.Values{"identifier": {carl.Email}}, Required: []string{"identifier"}, Page: "forgot"},
+		"POST /login/password":                         typing.call("password", "login.password", "password", doortest.Password),
+		"POST /login/totp":                             coding.call("totp", "login.totp", "code", carl.Code()),
+		"POST /login/mail-code":                        mailing.call("mail-code", "login.mail-code", "code", "123456"),
+		"POST /login/mail-code-again":                  mailing.call("mail-code-again", "login.mail-code"),
+		"POST /login/enrol":                            choosing.call("enrol", "login.enrol", "method", "totp"),
+		"POST /login/enrol-totp":                       confirming.call("enrol-totp", "login.enrol.totp", "code", "123456"),
+		"POST /activate/{token}":                       {Path: activation, Header: stranger, Fields: password, Required: both, Page: "activate"},
+		"POST /activate/{token}/again":                 {Path: activation + "/again", Header: stranger, Page: "error"},
+		"POST /reset/{token}":                          {Path: reset, Header: stranger, Fields: password, Required: both, Page: "reset"},
+		"POST /logout":                                 {Path: "/logout", Header: held(other), Page: "error"},
+		"POST /o/{slug}/users/invite":                  {Path: people + "invite", Header: bees, Fields: url.Values{"emails": {"x@fabrikam.example"}, "roles": {"core"}}, Required: []string{"emails"}, Many: []string{"roles"}, Page: "users.invite"},
+		"POST /o/{slug}/users/{account}/resend":        {Path: people + string(pending.Account) + "/resend", Header: bees, Page: "error"},
+		"POST /o/{slug}/users/{account}/withdraw":      {Path: people + string(pending.Account) + "/withdraw", Header: bees, Page: "error"},
+		"POST /o/{slug}/users/{account}/disable":       {Path: people + string(carl.Account) + "/disable", Header: bees, Page: "error"},
+		"POST /o/{slug}/users/{account}/enable":        {Path: people + string(shut.Account) + "/enable", Header: bees, Page: "error"},
+		"POST /o/{slug}/users/{account}/roles":         {Path: people + string(carl.Account) + "/roles", Header: bees, Fields: url.Values{"roles": {"viewer"}}, Many: []string{"roles"}, Page: "error"},
+		"POST /o/{slug}/users/{account}/reset-factors": {Path: people + string(carl.Account) + "/reset-factors", Header: bees, Fields: url.Values{"reason": {"phone lost"}}, Page: "error"},
+		"POST /o/{slug}/users/{account}/end-sessions":  {Path: people + string(carl.Account) + "/end-sessions", Header: bees, Page: "error"},
+		"POST /o/{slug}/orgs/new":                      {Path: "/o/contoso/orgs/new", Header: adas, Fields: url.Values{"name": {"New"}, "slug": {"new"}, "kind": {"customer"}}, Required: []string{"name", "slug"}, Page: "org.new"},
+		"POST /me":                                     {Path: "/me", Header: bees, Fields: url.Values{"name": {"Bea"}, "username": {"bea"}, "language": {"de"}, "time_zone": {"UTC"}}, Page: "me"},
+		"POST /me/security/password":                   {Path: "/me/security/password", Header: bees, Fields: url.Values{"password": {doortest.Password}, "new_password": {"a new passphrase 11"}, "confirm_password": {"a new passphrase 11"}}, Required: []string{"password", "new_password"}, Page: "me.security"},
+		"POST /me/security/app":                        {Path: "/me/security/app", Header: bees, Page: "error"},
+		"POST /me/security/app/confirm":                {Path: "/me/security/app/confirm", Header: bees, Fields: url.Values{"code": {"123456"}, "name": {"phone"}}, Required: []string{"code"}, Page: "me.security.app"},
+		"POST /me/security/factors/{factor}/remove":    {Path: "/me/security/factors/" + factorID + "/remove", Header: bees, Page: "error"},
+		"POST /me/sessions/{session}/end":              {Path: "/me/sessions/" + ended + "/end", Header: bees, Page: "error"},
+		"POST /me/sessions/end-all":                    {Path: "/me/sessions/end-all", Header: bees, Page: "error"},
+		"POST /me/prove":                               {Path: "/me/prove", Header: bees, Fields: url.Values{"proof_code": {"123456"}, "to": {"/me"}}, Required: []string{"proof_code"}, Page: "prove"},
+	} {
+		if c.Fields == nil {
+			c.Fields = url.Values{}
+		}
+		s.calls[pattern] = c
+	}
+	settle(w.World)
+	return s
+}
+
+func (a attempt) call(step, page string, field ...string) call {
+	c := call{Path: "/login/" + step, Header: held(a.Browser), Fields: a.form(field...), Page: page}
+	if len(field) > 0 {
+		c.Required = field[:1]
+	}
+	return c
+}
+
+// patterns returns the patterns of both route tables.
+func (w *town) patterns() []string {
+	var list []string
+	for _, r := range w.Entry.Routes() {
+		list = append(list, r.Pattern)
+	}
+	for _, r := range w.Console.Routes() {
+		list = append(list, r.Pattern)
+	}
+	return list
+}
+
+// eachPost runs a test for every POST route of both tables. A route without a line in setUp fails.
+func (s *stage) eachPost(t *testing.T, test func(t *testing.T, c call)) {
+	t.Helper()
+	n := 0
+	for _, pattern := range s.patterns() {
+		if !strings.HasPrefix(pattern, "POST ") {
+			continue
+		}
+		n++
+		c, ok := s.calls[pattern]
+		if !ok {
+			t.Errorf("%s has no line in the stage", pattern)
+			continue
+		}
+		t.Run(strings.TrimPrefix(pattern, "POST "), func(t *testing.T) { test(t, c) })
+	}
+	if n != len(s.calls) {
+		t.Errorf("the stage has %d lines for %d routes", len(s.calls), n)
+	}
+}
+
+// text returns the one text that a query gives.
+func (w *town) text(query string, args ...any) string {
+	w.T.Helper()
+	s, err := sqldb.One(w.DB.Read(w.T.Context()), sqldb.Value[string], query, args...)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return s
+}
+
+// session returns the id of someone's newest session.
+func (w *town) session(p *doortest.Person) string {
+	w.T.Helper()
+	return w.text(`select id from sessions where account_id = $1 and state = 'open' order by created_at desc, id desc limit 1`, p.Account)
+}
+
+// resetLink asks for a new password and returns the path of the mailed link.
+func (w *town) resetLink(p *doortest.Person, nth int) string {
+	w.T.Helper()
+	w.Browser().Get("/o/"+p.Org.Slug+"/forgot").Submit("identifier", p.Email).Want("forgot.sent")
+	return strings.TrimPrefix(w.Mailbox.Wait(p.Email, "reset", nth).Link("/reset/"), w.Settings.PublicURL)
+}
+
+// choose is the form of a new password.
+func choose(password string) url.Values {
+	return url.Values{"new_password": {password}, "confirm_password": {password}}
+}
+
+// signsIn tells whether that password takes someone behind the password step.
+func (w *town) signsIn(p *doortest.Person, password string) bool {
+	w.T.Helper()
+	a := identified(w.World, p.Org.Slug, p.Email)
+	r := a.post("password", "password", password)
+	return r.Status == http.StatusSeeOther
+}
