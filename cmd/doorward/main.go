@@ -29,6 +29,7 @@ type commandLine struct {
 	config.Settings `embed:"" group:"settings"`
 
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Demo    demoCommand    `cmd:"" help:"Run a sample world with a mailbox, on this machine alone."`
 	Init    initCommand    `cmd:"" help:"Create the provider and its first administrator."`
 	Org     orgCommand     `cmd:"" help:"Organisations."`
 	User    userCommand    `cmd:"" help:"People of an organisation."`

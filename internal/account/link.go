@@ -65,7 +65,7 @@ func (d *Directory) issue(tx sqldb.Tx, o org.Org, a Account, p Purpose) (secret.
 	if p == Reset {
 		life = o.Rules.ResetLife
 	}
-	if _, err := tx.Exec(`update links set state = 'void' where account_id = $1 and purpose = $2 and state = 'open'`, a.ID, p); err != nil {
+	if err := Void(tx, a.ID, p); err != nil {
 		return "", time.Time{}, err
 	}
 	seq, err := revoke.Head(tx)
@@ -77,6 +77,12 @@ func (d *Directory) issue(tx sqldb.Tx, o org.Org, a Account, p Purpose) (secret.
 		values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, 0)`,
 		id.New[id.Link](now), o.ID, a.ID, p, secret.Hash(token), seq, sqldb.Micros(now), sqldb.Micros(until))
 	return token, until, err
+}
+
+// Void ends an account's open links of a purpose.
+func Void(tx sqldb.Tx, a id.Account, p Purpose) error {
+	_, err := tx.Exec(`update links set state = 'void' where account_id = $1 and purpose = $2 and state = 'open'`, a, p)
+	return err
 }
 
 // Opened is what a link's page needs to know.
@@ -149,11 +155,11 @@ func Personal(o org.Org, a Account) []string {
 // uses one succeeds; the others get an Expired refusal. The mailbox is proved by it: the link vouches for a first factor.
 func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again secret.Text, client access.Client) (Opened, error) {
 	op, err := d.Open(ctx, p, token)
-	if err != nil {
+	if err != nil && !refusal.Is(err, refusal.Expired) {
 		return op, err
 	}
 	if !op.Good {
-		return op, errNoLink
+		return op, d.noteLost(ctx, p, op, client, errNoLink)
 	}
 	if fault := factor.CheckNew(password, again, op.MinPass, op.personal()); fault != nil {
 		return op, fault
@@ -213,19 +219,41 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 		return err
 	})
 	if err != nil {
-		return op, d.noteLost(ctx, op, actor, err)
+		return op, d.noteLost(ctx, p, op, client, err)
 	}
 	return op, nil
 }
 
-// noteLost records that a link was presented that was no longer good.
-func (d *Directory) noteLost(ctx context.Context, op Opened, actor access.Actor, err error) error {
+// Presenting links that are no longer good leaves so many events per client address, so that nobody fills the log.
+const (
+	lostNoted  = 60
+	lostWindow = 10 * time.Minute
+)
+
+// noteLost records that a link was presented that is no longer good, or never was, and returns err. The event stands in the log of the
+// link's organisation, or the provider's when there is no such link.
+func (d *Directory) noteLost(ctx context.Context, p Purpose, op Opened, client access.Client, err error) error {
 	if !refusal.Is(err, refusal.Expired) {
 		return err
 	}
+	if _, limit := d.Gate.Take(ctx, throttle.Requests("links", client.Address, lostNoted, lostWindow)); limit != nil {
+		if refusal.Is(limit, refusal.Limited) {
+			return err
+		}
+		return errors.Join(err, limit)
+	}
 	recErr := d.DB.Write(ctx, func(tx sqldb.Tx) error {
-		return audit.Record(tx, d.Now(), audit.Event{Org: op.Org.ID, Action: audit.LinkRefused, Outcome: audit.Refused,
-			Reason: string(op.link.Purpose), Actor: actor, Target: audit.TargetOf(op.Account.ID)})
+		e := audit.Event{Org: op.Org.ID, Action: audit.LinkRefused, Outcome: audit.Refused, Reason: string(p), Actor: access.Visitor(client)}
+		if op.Account.ID != "" {
+			e.Actor, e.Target = access.Holder(op.Account.ID, op.Org.ID, client), audit.TargetOf(op.Account.ID)
+		} else {
+			provider, err := org.Provider(tx)
+			if err != nil {
+				return err
+			}
+			e.Org = provider.ID
+		}
+		return audit.Record(tx, d.Now(), e)
 	})
 	return errors.Join(err, recErr)
 }

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"doorward/internal/access"
 	"doorward/internal/license"
 	"doorward/internal/locale"
+	"doorward/internal/org"
 )
 
 // inOrder returns tenant domain and name of the organisations in the order of the cast.
@@ -23,8 +25,18 @@ func inOrder() iter.Seq2[string, string] {
 	}
 }
 
+// seats returns the seats of the organisation with that tenant domain.
+func (d *Demo) seats(ctx context.Context, slug string) (license.Seats, error) {
+	tx := d.house.DB.Read(ctx)
+	o, err := org.BySlug(tx, slug)
+	if err != nil {
+		return license.Seats{}, err
+	}
+	return license.SeatsOf(tx, o.ID)
+}
+
 // Screen returns what to open, for a terminal of 100 columns and 40 lines.
-func (d *Demo) Screen() (string, error) {
+func (d *Demo) Screen(ctx context.Context) (string, error) {
 	catalogue, err := locale.Load(nil)
 	if err != nil {
 		return "", err
@@ -34,14 +46,14 @@ func (d *Demo) Screen() (string, error) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(&b, format+"\n", args...) }
 	line("Doorward demo, on this machine alone. Passwords are made anew for each run.")
 	line("")
-	line("  Mailbox, passwords, codes   %s/", d.Mailbox)
-	line("  Fresh activation link       %s", d.Link)
+	line("  Mailbox           %s/   with every account's password and code", d.Mailbox)
+	line("  Activation link   %s", d.Link)
 	line("")
 	kinds := map[access.OrgKind]string{access.Provider: "the provider", access.MSP: "an MSP", access.Customer: "a customer"}
 	for slug, name := range inOrder() {
 		title := name + ", " + kinds[stages()[slug].Kind]
 		if stages()[slug].Kind == access.Customer {
-			seats, err := d.seats(slug)
+			seats, err := d.seats(ctx, slug)
 			if err != nil {
 				return "", err
 			}

@@ -83,15 +83,19 @@ func (e *Entry) useActivation(w http.ResponseWriter, r *http.Request) error {
 // usePassword takes the form of either kind of link. Wrong input is answered here: then the place is empty and there is no error.
 func (e *Entry) usePassword(w http.ResponseWriter, r *http.Request, purpose account.Purpose) (account.Opened, place, error) {
 	op, p, err := e.opened(r, purpose)
-	if err != nil {
+	if err != nil && !refusal.Is(err, refusal.Expired) {
 		return op, p, err
 	}
+	use := func(password, again string) (account.Opened, error) {
+		return e.Directory.Use(r.Context(), purpose, secret.Text(r.PathValue("token")), secret.Text(password), secret.Text(again), e.Client(r))
+	}
 	if !op.Good {
-		return op, p, refusal.New(refusal.Expired, "link.expired")
+		op, err = use("", "") // refused there, and noted
+		return op, p, err
 	}
 	v, f, err := form(w, r, "new_password", "confirm_password")
 	if err == nil {
-		op, err = e.Directory.Use(r.Context(), purpose, secret.Text(r.PathValue("token")), secret.Text(v["new_password"]), secret.Text(v["confirm_password"]), e.Client(r))
+		op, err = use(v["new_password"], v["confirm_password"])
 		f = page.FormOf(f.Values, err, "new_password", "confirm_password")
 	}
 	if again(err) {

@@ -10,6 +10,7 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+	"net/url"
 
 	"doorward/internal/access"
 	"doorward/internal/account"
@@ -93,8 +94,14 @@ type place struct {
 	Slug   string  // as it stands in the address
 }
 
+// mostSlug is the longest tenant domain that is looked at, in bytes: no organisation has a longer one, and attempts keep it.
+const mostSlug = 100
+
 func (e *Entry) place(r *http.Request, slug string) (place, error) {
 	p := place{Slug: slug}
+	if len(slug) > mostSlug {
+		return p, refusal.New(refusal.NotFound, "error.not_found")
+	}
 	tx := e.DB.Read(r.Context())
 	o, err := org.BySlug(tx, slug)
 	if refusal.Is(err, refusal.NotFound) {
@@ -117,7 +124,8 @@ func (p place) base(name, title string, args ...any) page.Base {
 	return page.Base{Page: name, Title: title, TitleArgs: args, Brand: page.Brand{Name: p.Org.Name}, Location: p.Org.Location()}
 }
 
-func (p place) path(rest string) string { return "/o/" + p.Slug + "/" + rest }
+// path is the address of a page of the door. The tenant domain is escaped: as somebody typed it, it may hold anything.
+func (p place) path(rest string) string { return "/o/" + url.PathEscape(p.Slug) + "/" + rest }
 
 // sessionCookie is the name of the session's cookie, sessionSecret what this browser holds.
 const sessionCookie = "session"

@@ -37,8 +37,9 @@ func clients(trusted []netip.Prefix) func(*http.Request) access.Client {
 			if err != nil {
 				break
 			}
-			c.Address = hop.Unmap().String()
-			if !isTrusted(hop.Unmap()) {
+			hop = hop.Unmap().WithZone("") // a zone is any text
+			c.Address = hop.String()
+			if !isTrusted(hop) {
 				break
 			}
 		}

@@ -32,6 +32,7 @@ type Server struct {
 	Console *console.Console
 	Handler http.Handler
 
+	metrics  *metrics // nil unless they are asked for
 	renderer *mail.Renderer
 	sender   mail.Sender
 }
@@ -88,7 +89,11 @@ func New(h *House) (*Server, error) {
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.Kit.Fail(w, r, refusal.New(refusal.Forbidden, "error.cross_origin"))
 	}))
-	s.Handler = s.Kit.Wrap(s.requests(cross.Handler(http.MaxBytesHandler(s.Kit.Routes(mux), 1<<20)), client))
+	s.Handler = s.Kit.Wrap(http.MaxBytesHandler(s.requests(cross.Handler(s.Kit.Routes(mux)), client), 1<<20))
+	if h.Settings.MetricsListen != "" {
+		s.metrics = newMetrics(s)
+		s.Handler = s.metrics.wrap(s.Handler, mux)
+	}
 	return s, nil
 }
 
@@ -221,6 +226,12 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 		web.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	}
 	work, stop := context.WithCancel(context.Background())
+	if s.metrics != nil {
+		if err := s.serveMetrics(work, s.metrics); err != nil {
+			stop()
+			return errors.Join(err, l.Close())
+		}
+	}
 	var workers sync.WaitGroup
 	workers.Go(func() { s.Queue.Run(work) })
 	workers.Go(func() { s.sweep(work) })

@@ -79,6 +79,9 @@ func (d *Desk) Begin(ctx context.Context, st Start) (Progress, error) {
 	if len(st.Identifier) > mostIdentifier {
 		return Progress{}, refusal.Field("identifier", "login.identifier.long")
 	}
+	if st.Org.ID != "" { // one spelling, so that tries under all of them are counted together
+		st.Slug = st.Org.Slug
+	}
 	now := d.Now()
 	// Attempts are rows that a stranger can cause; their number per address is bounded.
 	if _, err := d.Gate.Take(ctx, throttle.Requests("attempts", st.Client.Address, 3000, 10*time.Minute)); err != nil {
@@ -291,7 +294,7 @@ func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client ac
 	if a.Account != "" {
 		tries = account.PasswordTries(a.Account)
 	}
-	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org) + "|" + map[bool]string{true: a.Proved.Slug}[a.Org == ""])}
+	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
 	if err := d.Gate.Blocked(ctx, around...); err != nil {
 		return Progress{}, err
 	}
@@ -390,7 +393,7 @@ func (d *Desk) takeCode(ctx context.Context, k Key, step policy.Step, kind strin
 	if !policy.Allows(s.Facts, step) {
 		return a, nil, ErrStartAgain
 	}
-	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org) + "|")}
+	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
 	if err := d.Gate.Blocked(ctx, around...); err != nil {
 		return a, nil, err
 	}

@@ -59,7 +59,9 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 			return nil, err
 		}
 		for _, o := range old {
-			if err := audit.Record(tx, now, audit.Event{Org: o.Org, Action: audit.SessionEnded, Actor: personActor(s.Account, client),
+			// It is the old account's own doing: another organisation's log learns nothing of the new one.
+			actor := access.Actor{Kind: access.AccountActor, Account: o.Account, Org: o.Org, Session: o.ID, Client: client}
+			if err := audit.Record(tx, now, audit.Event{Org: o.Org, Action: audit.SessionEnded, Actor: actor,
 				Target: audit.TargetOf(o.ID), Reason: "replaced"}); err != nil {
 				return nil, err
 			}
@@ -70,6 +72,9 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 		created_at, last_used_at, expires_at) values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, $10, $10, $10, $11)`,
 		ses.ID, ses.Org, ses.Account, a.ID, secret.Hash(fresh), ses.Seq, strings.Join(ses.AMR, " "), ses.Address, ses.UserAgent,
 		sqldb.Micros(now), sqldb.Micros(ses.Expires)); err != nil {
+		return nil, err
+	}
+	if err := account.Void(tx, a.Account, account.Reset); err != nil { // who is in needs no reset
 		return nil, err
 	}
 	if _, err := tx.Exec(`update accounts set last_sign_in_at = $1 where id = $2 and org_id = $3`, sqldb.Micros(now), a.Account, a.Org); err != nil {

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,9 +42,11 @@ var ErrNone = sql.ErrNoRows
 // DB is an open database.
 type DB struct {
 	Dialect Dialect
-	writer  *sql.DB
-	reader  *sql.DB // the same as writer on PostgreSQL
-	stmts   sync.Map
+	// Trace, when it is set before the first statement, is called with each one before it runs: for the test that asks for their plans.
+	Trace  func(query string, args []any)
+	writer *sql.DB
+	reader *sql.DB // the same as writer on PostgreSQL
+	stmts  sync.Map
 }
 
 // Open opens the database that the setting names: "sqlite" means the file doorward.db in the data folder, anything that begins with
@@ -93,7 +96,12 @@ func openSQLite(ctx context.Context, file string) (*DB, error) {
 	r.SetMaxOpenConns(n)
 	r.SetMaxIdleConns(n)
 	db := &DB{Dialect: SQLite, writer: w, reader: r}
-	if err := w.PingContext(ctx); err != nil {
+	err = w.PingContext(ctx)
+	for try := 1; try < 20 && retryable(err); try++ { // two processes that turn on WAL at once: SQLite does not wait there
+		time.Sleep(50 * time.Millisecond)
+		err = w.PingContext(ctx)
+	}
+	if err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("database %s: %w", file, err)
 	}
@@ -118,7 +126,7 @@ func openPostgres(ctx context.Context, dsn string) (*DB, error) {
 	return db, nil
 }
 
-// redact keeps the server's answer and drops the connection string, which may hold a password.
+// redact keeps the server's answer, on one line, and drops the connection string, which may hold a password.
 func redact(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -126,9 +134,10 @@ func redact(err error) error {
 	}
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) && connect.Unwrap() != nil {
-		return connect.Unwrap()
+		err = connect.Unwrap()
 	}
-	return err
+	tries := slices.Compact(strings.Split(err.Error(), "\n")) // one try with TLS, one without
+	return errors.New(strings.Join(tries, "; "))
 }
 
 // Close closes all connections.
@@ -173,8 +182,18 @@ func (tx Tx) OnCommit(fn func()) {
 	}
 }
 
+func (tx Tx) query(query string, args []any) (*sql.Rows, error) {
+	if tx.db.Trace != nil {
+		tx.db.Trace(query, args)
+	}
+	return tx.q.QueryContext(tx.ctx, query, args...)
+}
+
 // Exec runs a statement and returns how many rows it changed.
 func (tx Tx) Exec(query string, args ...any) (int64, error) {
+	if tx.db.Trace != nil {
+		tx.db.Trace(query, args)
+	}
 	res, err := tx.q.ExecContext(tx.ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -288,7 +307,7 @@ type Row func(dest ...any) error
 // One returns the first row, or ErrNone.
 func One[T any](tx Tx, scan func(Row) (T, error), query string, args ...any) (T, error) {
 	var zero T
-	rows, err := tx.q.QueryContext(tx.ctx, query, args...)
+	rows, err := tx.query(query, args)
 	if err != nil {
 		return zero, err
 	}
@@ -308,7 +327,7 @@ func One[T any](tx Tx, scan func(Row) (T, error), query string, args ...any) (T,
 
 // All returns every row.
 func All[T any](tx Tx, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := tx.q.QueryContext(tx.ctx, query, args...)
+	rows, err := tx.query(query, args)
 	if err != nil {
 		return nil, err
 	}

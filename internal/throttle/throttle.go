@@ -60,8 +60,14 @@ func Address(address string) Key {
 	return Key{text: "address:" + address, limit: perAddress, span: window}
 }
 
-// Org is the counter of an organisation.
-func Org(id string) Key { return Key{text: "org:" + id, limit: perOrg, span: window} }
+// Org is the counter of an organisation; of one that does not exist, by the tenant domain that was asked for.
+func Org(id, slug string) Key {
+	if id == "" {
+		h := sha256.Sum256([]byte(slug))
+		id = hex.EncodeToString(h[:16])
+	}
+	return Key{text: "org:" + id, limit: perOrg, span: window}
+}
 
 // Requests is a counter of requests: at most limit within span.
 func Requests(kind, id string, limit int, span time.Duration) Key {
