@@ -60,6 +60,12 @@ func WithRequest(ctx context.Context, request string) context.Context {
 	return context.WithValue(ctx, requestKey{}, request)
 }
 
+// Request returns the request's id that WithRequest put into a context, or nothing.
+func Request(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
 // Record writes an event in the transaction of what it tells of. Over-long values are cut, invalid ones replaced: writing an event
 // never fails for what a person typed.
 func Record(tx sqldb.Tx, now time.Time, e Event) error {
@@ -70,7 +76,7 @@ func Record(tx sqldb.Tx, now time.Time, e Event) error {
 		e.Outcome = Done
 	}
 	if e.Request == "" {
-		e.Request, _ = tx.Context().Value(requestKey{}).(string)
+		e.Request = Request(tx.Context())
 	}
 	data, err := json.Marshal(clean(e.Data))
 	if err != nil {

@@ -149,7 +149,7 @@ func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code
 		return signin.ErrStartAgain
 	}
 	doc := &stepDoc{Base: p.base(step.name, step.title), Attempt: string(v.Attempt.ID), Identifier: v.Attempt.Identifier,
-		Restart: restart(p, v.Attempt), Forgot: p.path("forgot"), Ref: page.Ref(r.Context())}
+		Restart: restart(p, v.Attempt), Forgot: p.path("forgot"), Ref: v.Attempt.Proved.Request}
 	doc.Form = f
 	switch v.Decision.Step {
 	case policy.ProveMailbox:

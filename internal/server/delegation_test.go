@@ -56,6 +56,9 @@ func TestThroughTheParent(t *testing.T) {
 				e := w.Browser()
 				e.Get(p.Org.SignInPath() + "?to=" + url.QueryEscape("/o/"+slug+"/users")).Submit("identifier", p.Email).Submit("password", doortest.Password)
 				e.Submit("code", p.Code()).Want("login.denied")
+				if n := w.Count(`select count(*) from events where request_id = $1 and action = 'signin.refused'`, e.ByID("ref")); n != 1 {
+					t.Errorf("the id on the page is in %d events, want 1", n)
+				}
 				if e.Reason() != "not_added" || e.Cookie("session") != "" {
 					t.Errorf("%s into %s: reason %q, session %q", p.Email, slug, e.Reason(), e.Cookie("session"))
 				}

@@ -47,6 +47,7 @@ type Proved struct {
 	MailUntil int64  `json:"mail_until,omitempty"` // when the code ends
 	MailTries int    `json:"mail_tries,omitempty"` // wrong codes so far
 	Reason    string `json:"reason,omitempty"`     // why it was refused
+	Request   string `json:"request,omitempty"`    // the request that was refused, to quote
 }
 
 const attemptColumns = `id, org_id, account_id, identifier, state, step, seq, rev, data, created_at, expires_at`

@@ -218,7 +218,7 @@ func (d *Desk) advance(tx sqldb.Tx, k Key, a Attempt, seq int64, client access.C
 			return p, err
 		}
 	case policy.Refuse:
-		a.State, a.Proved.Reason = "refused", string(dec.Reason)
+		a.State, a.Proved.Reason, a.Proved.Request = "refused", string(dec.Reason), audit.Request(tx.Context())
 		if err := save(tx, a, fresh); err != nil {
 			return p, err
 		}
