@@ -34,7 +34,7 @@ func (c *Console) askProof(w http.ResponseWriter, r *http.Request, v visit) erro
 	var fields []kept
 	for name, list := range r.PostForm {
 		for _, value := range list {
-			if name != "_account" && name != "_org" && !slices.Contains(secretFields, name) {
+			if !slices.Contains(secretFields, name) {
 				fields = append(fields, kept{name, value})
 			}
 		}
@@ -43,6 +43,7 @@ func (c *Console) askProof(w http.ResponseWriter, r *http.Request, v visit) erro
 }
 
 func (c *Console) showProve(w http.ResponseWriter, r *http.Request, v visit, status int, to string, resume bool, fields []kept, f page.Form) error {
+	v.About = v.Visitor.Org // the proof is about the own account, wherever it interrupted
 	code, err := c.Desk.NeedsCode(r.Context(), v.Account.ID)
 	if err != nil {
 		return err
@@ -73,16 +74,17 @@ func (c *Console) prove(w http.ResponseWriter, r *http.Request, v visit) error {
 			}
 		}
 	}
-	var t map[string]string
+	t, fault := take(values, "proof_code", "proof_password", "to", "resume")
+	if err == nil {
+		err = fault
+	}
 	var fresh secret.Text
 	if err == nil {
-		if t, err = take(values, "proof_code", "proof_password", "to", "resume"); err == nil {
-			typed := t["proof_code"]
-			if typed == "" {
-				typed = t["proof_password"]
-			}
-			fresh, err = c.Desk.ProveAgain(r.Context(), v.Visitor, secret.Text(typed))
+		typed := t["proof_code"]
+		if typed == "" {
+			typed = t["proof_password"]
 		}
+		fresh, err = c.Desk.ProveAgain(r.Context(), v.Visitor, secret.Text(typed))
 	}
 	to := page.LocalPath(t["to"])
 	if to == "" {
@@ -103,7 +105,8 @@ func (c *Console) prove(w http.ResponseWriter, r *http.Request, v visit) error {
 	return c.pages.Render(w, r, http.StatusOK, "prove.resume", doc)
 }
 
-// resumeDoc sends the interrupted form once more, by a button, so that it works without JavaScript too.
+// resumeDoc sends the interrupted form once more, by a button, so that it works without JavaScript too. Whose form it is and about
+// which organisation stands among its fields, as the page that it comes from said it.
 type resumeDoc struct {
 	page.Base
 	Action string

@@ -107,7 +107,6 @@ type personRow struct {
 	Password   string // empty: none, or not ours to know
 	Changed    bool   // it was ours, and the person changed it
 	Code       string // what the authenticator app shows; empty without one
-	Setup      bool   // the app is not proved yet
 	Late       bool   // the invitation's link has ended
 	Shows      string // catalogue key of what the account shows
 	Invitation int    // number of the newest invitation, with an account that is invited
@@ -128,6 +127,7 @@ func (m *mailbox) home(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(orgs, func(a, b org.Org) int { return m.scene(a.Slug) - m.scene(b.Slug) })
 	tx := m.house.DB.Read(r.Context())
 	for _, o := range orgs {
 		part := orgPart{Org: o, SignIn: m.Public + o.SignInPath()}
@@ -150,7 +150,7 @@ func (m *mailbox) base(name, title string, args ...any) (page.Base, []letter, er
 	letters := m.box.all()
 	b := page.Base{Layout: page.LayoutConsole, Page: name, Title: title, TitleArgs: args, Location: time.Local,
 		Brand: page.Brand{Name: "Doorward", Href: "/", Stylesheet: m.kit.Asset("demo.css")},
-		Nav: []page.NavItem{{Key: "demo.messages", Href: "/", Icon: "mail", Group: "demo.title", Current: name == "demo.mailbox"},
+		Nav: []page.NavItem{{Key: "demo.messages", Href: "/", Icon: "mail", Group: "demo.title", Current: true},
 			{Key: "demo.accounts", Href: "/#accounts", Icon: "people", Group: "demo.title"}}}
 	for slug, o := range inOrder() {
 		b.Nav = append(b.Nav, page.NavItem{Text: o, Href: m.Public + "/o/" + slug + "/login", Icon: "external", Group: "demo.signin"})
@@ -185,13 +185,21 @@ func (m *mailbox) people(ctx context.Context, tx sqldb.Tx, o org.Org) ([]personR
 		if row.Code, err = m.code(ctx, a.ID); err != nil {
 			return nil, err
 		}
-		row.Setup = row.Code != "" && a.Seconds == 0
 		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-// place returns where someone stands in the cast; its length for who is not in it.
+// scene returns where an organisation stands in the cast; behind all for one that is not in it.
+func (d *Demo) scene(slug string) int {
+	i := slices.IndexFunc(d.People, func(p Person) bool { return p.Org == slug })
+	if i < 0 {
+		return len(d.People)
+	}
+	return i
+}
+
+// place returns where someone stands in the cast; behind all for who is not in it.
 func (d *Demo) place(a id.Account) int {
 	i := slices.IndexFunc(d.People, func(p Person) bool { return p.account == a })
 	if i < 0 {

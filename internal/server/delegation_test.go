@@ -54,7 +54,7 @@ func TestThroughTheParent(t *testing.T) {
 		for _, p := range []*doortest.Person{loose, stranger} {
 			for _, slug := range []string{"fabrikam", "no-such-customer"} {
 				e := w.Browser()
-				e.Get(p.Org.SignInPath() + "?to=" + url.QueryEscape("/o/"+slug+"/users")).Submit("identifier", p.Email).Submit("password", doortest.Password)
+				e.Get(p.Org.SignInPath()+"?to="+url.QueryEscape("/o/"+slug+"/users")).Submit("identifier", p.Email).Submit("password", doortest.Password)
 				e.Submit("code", p.Code()).Want("login.denied")
 				if n := w.Count(`select count(*) from events where request_id = $1 and action = 'signin.refused'`, e.ByID("ref")); n != 1 {
 					t.Errorf("the id on the page is in %d events, want 1", n)
@@ -98,7 +98,7 @@ func TestStepUp(t *testing.T) {
 
 		w.Clock.Move(11 * time.Minute)
 		bob := w.Activate(msp, "dora@contoso.example", access.Viewer)
-		b.Get("/o/contoso/users/" + string(bob.Account)).Want("user").Submit(":action", "/roles", "roles", access.Editor).Want("prove")
+		b.Get("/o/contoso/users/"+string(bob.Account)).Want("user").Submit(":action", "/roles", "roles", access.Editor).Want("prove")
 		b.Submit("proof_code", admin.Code()).Want("prove.resume").Submit("roles", access.Editor).Want("user")
 		if n := w.Events(msp.ID, "account.roles_changed"); n != 1 {
 			t.Errorf("%d role changes, want 1", n)
