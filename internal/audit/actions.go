@@ -37,6 +37,7 @@ const (
 	IdentityProvedAgain Action = "session.proved_again"
 	OrgEntered          Action = "org.entered"
 	MailFailed          Action = "mail.failed"
+	RightRefused        Action = "right.refused"
 	KeyAdded            Action = "key.added"
 	KeyResealed         Action = "key.resealed"
 	KeyRetired          Action = "key.retired"
@@ -46,4 +47,4 @@ const (
 var Actions = []Action{OrgCreated, OrgChanged, SeatsChanged, AccountInvited, AccountResent, AccountWithdrawn, AccountActivated,
 	AccountDisabled, AccountEnabled, AccountChanged, AccountViewed, RolesChanged, FactorsReset, LinkRequested, LinkPrinted, LinkRefused,
 	ResetRequested, PasswordReset, PasswordChanged, FactorEnrolled, FactorRemoved, FactorDisabled, MailCodeSent, SignedIn, SignInFailed,
-	SignInRefused, SignedOut, SessionEnded, SessionsEnded, IdentityProvedAgain, OrgEntered, MailFailed, KeyAdded, KeyResealed, KeyRetired}
+	SignInRefused, SignedOut, SessionEnded, SessionsEnded, IdentityProvedAgain, OrgEntered, MailFailed, RightRefused, KeyAdded, KeyResealed, KeyRetired}

@@ -223,14 +223,15 @@ func (b *Book) Do(ctx context.Context, a access.Actor, action Action, fn func(tx
 	return b.Refusal(ctx, a, action, err)
 }
 
-// Refusal records err when it is a refused right, and returns it. Pages that only read use it.
+// Refusal records err when it is a refused right, and returns it; action is what was asked for. Pages that only read use it.
 func (b *Book) Refusal(ctx context.Context, a access.Actor, action Action, err error) error {
 	r := refusal.As(err)
 	if r == nil || !r.Denied || a.Org == "" || !b.allow(string(a.Account), b.Now()) {
 		return err
 	}
 	if recErr := b.DB.Write(ctx, func(tx sqldb.Tx) error {
-		return Record(tx, b.Now(), Event{Org: a.Org, Action: action, Outcome: Denied, Reason: string(r.Code), Actor: a})
+		return Record(tx, b.Now(), Event{Org: a.Org, Action: RightRefused, Outcome: Denied, Reason: string(r.Code), Actor: a,
+			Data: map[string]any{"asked": string(action)}})
 	}); recErr != nil {
 		return recErr
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"doorward/internal/access"
@@ -77,7 +78,7 @@ func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) err
 		}
 		for i, n := range counts {
 			f.SignIns += n
-			f.Days = append(f.Days, page.Bar{Label: days[i].Format("2"), Title: days[i].Format("2006-01-02"), Value: n})
+			f.Days = append(f.Days, page.Bar{Label: days[i].Format("2"), Title: days[i].Format("2006-01-02") + ": " + strconv.Itoa(n), Value: n})
 		}
 		doc.People = f
 	}

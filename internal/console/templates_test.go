@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/url"
 	"testing"
 	"time"
 
@@ -10,7 +11,6 @@ import (
 	"doorward/internal/factor"
 	"doorward/internal/id"
 	"doorward/internal/license"
-	"doorward/internal/locale"
 	"doorward/internal/org"
 	"doorward/internal/outbox"
 	"doorward/internal/page"
@@ -27,34 +27,43 @@ func TestTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pagetest.Check(t, kit, set, samples(c))
+	pagetest.Check(t, kit, set, samples(t, c))
 }
 
 var (
-	ago    = pagetest.Now.Add(-3 * time.Hour)
-	ahead  = pagetest.Now.Add(40 * 24 * time.Hour)
-	house  = org.Org{ID: id.New[id.Org](ago), Kind: access.MSP, Slug: "contoso", Name: "Contoso & Söhne", Language: locale.German, TimeZone: "Europe/Berlin", Created: ago}
-	below  = org.Org{ID: id.New[id.Org](ago), Kind: access.Customer, Slug: "fabrikam", Name: "<b>Fabrikam</b>", TimeZone: "UTC", Created: ago}
-	ada    = account.Account{ID: id.New[id.Account](ago), Email: "ada@contoso.example", Name: "Ada O’Neil", Username: "ada", State: account.Active, Created: ago, LastSignIn: ago}
-	app    = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.TOTP, Name: "Phone", State: factor.Active, Created: ago, LastUsed: ago}
-	dead   = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.TOTP, State: factor.Disabled, Created: ago}
-	word   = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.Password, State: factor.Active, Created: ago}
-	laptop = signin.Session{ID: id.New[id.Session](ago), Address: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0", Created: ago, LastUsed: ago}
-	curl   = signin.Session{ID: id.New[id.Session](pagetest.Now), Address: "2001:db8::7", Created: ago, LastUsed: ago}
-	few    = license.Seats{Limit: 5, Used: 1}
-	full   = license.Seats{Limit: 5, Used: 5}
-	many   = license.Seats{Limit: license.Unlimited, Used: 1204}
+	ago   = pagetest.Now.Add(-3 * time.Hour)
+	ahead = pagetest.Now.Add(40 * 24 * time.Hour)
+
+	house = org.Org{ID: id.New[id.Org](ago), Kind: access.MSP, Slug: "contoso", Name: "Contoso & Söhne", TimeZone: "Europe/Berlin", Created: ago}
+	below = org.Org{ID: id.New[id.Org](ago), Kind: access.Customer, Slug: "fabrikam", Name: "<b>Fabrikam</b>", TimeZone: "UTC", Created: ago}
+
+	ada = account.Account{ID: id.New[id.Account](ago), Email: "ada@contoso.example", Name: "Ada O’Neil", Username: "ada",
+		State: account.Active, Created: ago, LastSignIn: ago}
+	bea = account.Account{ID: id.New[id.Account](ago), Email: "bea@fabrikam.example", State: account.Invited, InvitedAt: ago}
+
+	word = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.Password, State: factor.Active, Created: ago}
+	app  = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.TOTP, Name: "Phone", State: factor.Active, Created: ago, LastUsed: ago}
+	dead = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.TOTP, State: factor.Disabled, Created: ago}
+
+	laptop = signin.Session{ID: id.New[id.Session](ago), Address: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
+		Created: ago, LastUsed: ago}
+	script = signin.Session{ID: id.New[id.Session](pagetest.Now), Address: "2001:db8::7", Created: ago, LastUsed: ago}
+
+	few  = license.Seats{Limit: 5, Used: 1}
+	full = license.Seats{Limit: 5, Used: 5}
+	many = license.Seats{Limit: license.Unlimited, Used: 1204}
 )
 
 // samples has for each page the documents that it can show.
-func samples(c *Console) map[string][]page.Doc {
-	// at is a page of somebody of an organisation about an organisation.
+func samples(t *testing.T, c *Console) map[string][]page.Doc {
+	t.Helper()
+	// at is a page of the house's Ada about an organisation.
 	at := func(about org.Org, name, title string, args ...any) page.Base {
-		v := visit{Visitor: signin.Visitor{Account: ada, Org: house}, About: about, Slug: about.Slug}
-		return c.base(v, name, title, args...)
+		return c.base(visit{Visitor: signin.Visitor{Account: ada, Org: house}, About: about}, name, title, args...)
 	}
+	own := func(name string) page.Base { return at(house, name, name+".title") }
 	failed := func(b page.Base, faults ...*refusal.Error) page.Base {
-		b.Form = page.FormOf(map[string][]string{"name": {"typed"}, "roles": {"core"}}, refusal.All(faults...))
+		b.Form = page.FormOf(url.Values{"name": {"typed"}, "roles": {"core"}}, refusal.All(faults...))
 		return b
 	}
 	options := func(keys ...string) (list []page.Option) {
@@ -65,101 +74,106 @@ func samples(c *Console) map[string][]page.Doc {
 	}
 	qr, err := page.DrawQR("otpauth://totp/Contoso:ada?secret=ABCDEFGH")
 	if err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
 
 	docs := map[string][]page.Doc{
 		"me": {
-			&profileDoc{Base: at(house, "me", "me.title"), Person: ada, Languages: options("me.language_org"), Zones: zones("Africa/Cairo", false)},
-			&profileDoc{Base: failed(at(house, "me", "me.title"), refusal.Field("username", "username.taken"), refusal.Field("elsewhere", "username.form"))},
+			&profileDoc{Base: own("me"), Person: ada, Languages: options("me.language_org"), Zones: zones("Africa/Cairo", false)},
+			&profileDoc{Base: failed(own("me"), refusal.Field("username", "username.taken"), refusal.Field("elsewhere", "username.form"))},
 		},
 		"me.security": {
-			&securityDoc{Base: at(house, "me.security", "me.security.title"), Own: &word, Seconds: []factor.Factor{app, dead}, Rules: page.PasswordRules(15),
+			&securityDoc{Base: own("me.security"), Own: &word, Seconds: []factor.Factor{app, dead}, Rules: page.PasswordRules(15),
 				Words: account.Personal(house, ada), Fresh: true, Prove: provePath(securityPath)},
-			&securityDoc{Base: failed(at(house, "me.security", "me.security.title"), refusal.Field("password", "password.wrong")), Rules: page.PasswordRules(1),
+			&securityDoc{Base: failed(own("me.security"), refusal.Field("password", "password.wrong")), Rules: page.PasswordRules(1),
 				Prove: provePath(securityPath)},
 		},
 		"me.security.app": {
-			&appDoc{Base: at(house, "me.security.app", "login.enrol.totp.title"), Key: "ABCD EFGH", QR: qr, Action: "/me/security/app/confirm", Back: securityPath},
+			&appDoc{Base: at(house, "me.security.app", "login.enrol.totp.title"), Key: "ABCD EFGH", QR: qr, Action: "x", Back: securityPath},
 			&appDoc{Base: failed(at(house, "me.security.app", "login.enrol.totp.title"), refusal.Field("code", "code.wrong")), QR: qr},
 		},
 		"me.sessions": {
-			&sessionsDoc{Base: at(house, "me.sessions", "me.sessions.title"), Sessions: []signin.Session{laptop, curl}, Current: laptop.ID},
+			&sessionsDoc{Base: own("me.sessions"), Sessions: []signin.Session{laptop, script}, Current: laptop.ID},
 		},
 		"prove": {
-			&proveDoc{Base: at(house, "prove", "prove.title"), To: "/me", Asks: true, SignIn: "/o/contoso/login"},
-			&proveDoc{Base: failed(at(below, "prove", "prove.title"), refusal.Field("proof_password", "password.wrong")), To: "/me", Resume: true,
+			&proveDoc{Base: own("prove"), To: "/me", Asks: true, SignIn: "/o/contoso/login"},
+			&proveDoc{Base: failed(own("prove"), refusal.Field("proof_password", "password.wrong")), To: "/me", Resume: true,
 				Kept: []kept{{"name", `"Ada"`}}, SignIn: "/o/contoso/login"},
 		},
 		"prove.resume": {
-			&resumeDoc{Base: at(house, "prove.resume", "prove.resume.title"), Action: "/me/security/app", Kept: []kept{{"name", "Ada"}}},
+			&resumeDoc{Base: own("prove.resume"), Action: "/me/security/app", Kept: []kept{{"name", "Ada"}}},
 		},
 		"users": {
-			&peopleDoc{Base: at(below, "users", "users.title"), Seats: few, Invite: "/o/fabrikam/users/invite", States: options("users.state.any", "users.state.active"),
+			&peopleDoc{Base: at(below, "users", "users.title"), Seats: few, Invite: "x", States: options("users.state.any", "users.state.active"),
 				Next: "?after=x", People: []personRow{
-					{Listed: account.Listed{Account: ada, Roles: []access.Assignment{{Role: access.Viewer}, {Role: access.Core, Expires: ahead}}, Seconds: 1}, Href: "x"},
-					{Listed: account.Listed{Account: account.Account{Email: "bea@fabrikam.example", State: account.Invited}}, Href: "x"},
-					{Listed: account.Listed{Account: account.Account{Email: "carl@fabrikam.example", State: account.Invited}}, Mail: "550 no such user", Href: "x"},
-					{Listed: account.Listed{Account: account.Account{Email: "dora@fabrikam.example", State: account.Invited}}, Late: true, Href: "x"},
+					{Listed: account.Listed{Account: ada, Roles: []access.Assignment{{Role: access.Viewer}, {Role: access.Core, Expires: ahead}}, Seconds: 1}},
+					{Listed: account.Listed{Account: bea}},
+					{Listed: account.Listed{Account: bea}, Mail: "550 no such user"},
+					{Listed: account.Listed{Account: bea}, Late: true},
 					{Listed: account.Listed{Account: account.Account{Email: "emil@fabrikam.example", State: account.Disabled}}, Href: "x"},
 				}},
-			&peopleDoc{Base: at(below, "users", "users.title"), Seats: full, Invite: "/o/fabrikam/users/invite", Filtered: true, Query: "zz"},
+			&peopleDoc{Base: at(below, "users", "users.title"), Seats: full, Invite: "x", Filtered: true, Query: "zz"},
 			&peopleDoc{Base: at(house, "users", "users.title"), Seats: many},
 		},
-		"orgs": {
-			&orgsDoc{Base: at(house, "orgs", "orgs.title.msp"), Kind: access.MSP, Filtered: true, Query: "zz"},
-			&orgsDoc{Base: at(house, "orgs", "orgs.title.msp"), Kind: access.MSP, New: "/o/contoso/orgs/new"},
-			&orgsDoc{Base: at(house, "orgs", "orgs.title.msp"), Kind: access.MSP},
-			&orgsDoc{Base: at(house, "orgs", "orgs.title.provider"), Kind: access.Provider, New: "/o/contoso/orgs/new"},
-		},
 	}
-
-	states := []access.State{"active", "suspended", "deleting"}
-	list := &orgsDoc{Base: at(house, "orgs", "orgs.title.provider"), Kind: access.Provider, Next: "?after=x"}
-	for i, s := range states {
-		o := below
-		o.State, o.Kind = s, []access.OrgKind{access.MSP, access.Customer, access.Customer}[i]
-		list.Orgs = append(list.Orgs, orgRow{o, []license.Seats{many, few, full}[i]})
-	}
-	docs["orgs"] = append(docs["orgs"], list)
 
 	for _, kind := range []access.OrgKind{access.Provider, access.MSP, access.Customer} {
 		o := house
 		o.Kind = kind
-		v := visit{Visitor: signin.Visitor{Account: ada, Org: house}, About: o}
-		bars := []page.Bar{{Label: "20", Title: "2026-11-20", Value: 3}, {Label: "21"}}
-		docs["dashboard"] = append(docs["dashboard"],
-			&dashboardDoc{Base: at(o, "dashboard", "dashboard.title"), Kind: kind, Roles: access.Roles(kind), Orgs: kind != access.Customer, OrgsTo: "x", Invite: "x", Since: ago,
-				People: &peopleFigures{Counts: account.Counts{Active: 4, Invited: 1}, Seats: few, Covered: 1, SignIns: 3, Days: bars, Href: "x"}},
-			&dashboardDoc{Base: at(o, "dashboard", "dashboard.title"), Kind: kind, People: &peopleFigures{Seats: full}},
-			&dashboardDoc{Base: at(o, "dashboard", "dashboard.title"), Kind: kind, People: &peopleFigures{Seats: many, Covered: 2}},
-			&dashboardDoc{Base: at(o, "dashboard", "dashboard.title"), Kind: kind})
-		docs["users.invite"] = append(docs["users.invite"],
-			&inviteDoc{Base: at(o, "users.invite", "users.invite.title"), Action: "x", Back: "x", Roles: c.roleOptions(v, access.Roles(kind)[1:], nil), Seats: many},
-			&inviteDoc{Base: failed(at(o, "users.invite", "users.invite.title"), refusal.Field("emails", "seats.full", "Limit", 5)), Roles: c.roleOptions(v, nil, nil),
-				Seats: few, Invited: 1, Results: []inviteResult{{"ada@fabrikam.example", nil}, {"bea", refusal.Field("email", "email.form")},
-					{"carl@fabrikam.example", refusal.New(refusal.Conflict, "seats.full", "Limit", 5)}}})
-		docs["user"] = append(docs["user"],
-			&personDoc{Base: at(o, "user", "user.title", "Name", "Ada"), Person: ada, Roles: c.roleOptions(v, access.Roles(kind), access.Roles(kind)), Factors: []factor.Factor{word, app, dead},
-				Sessions: []signin.Session{laptop, curl}, Events: everyEvent(), At: "x", MayDisable: true, MayRoles: true, MayReset: true, MayEnd: true})
-		if kind != access.Customer {
-			kinds := []page.Option{{Value: "msp", Key: "org.kind.msp", Hint: "org.kind.msp.hint", Chosen: true}, {Value: "customer", Key: "org.kind.customer", Hint: "org.kind.customer.hint"}}
-			docs["org.new"] = append(docs["org.new"],
-				&newOrgDoc{Base: at(o, "org.new", "org.new.title."+string(kind)), Action: "x", Back: "x", Kinds: kinds, Zones: zones("UTC", true)},
-				&newOrgDoc{Base: failed(at(o, "org.new", "org.new.title."+string(kind)), refusal.Field("slug", "slug.taken")), Kinds: kinds[1:]})
+		days := []page.Bar{{Label: "20", Title: "2026-11-20", Value: 3}, {Label: "21"}}
+		for _, f := range []*peopleFigures{
+			nil, {Seats: full}, {Seats: many, Covered: 2}, {Counts: account.Counts{Active: 4, Invited: 1}, Seats: few, Covered: 1, SignIns: 3, Days: days},
+		} {
+			docs["dashboard"] = append(docs["dashboard"], &dashboardDoc{Base: at(o, "dashboard", "dashboard.title"), Kind: kind,
+				Roles: access.Roles(kind), Orgs: kind != access.Customer, OrgsTo: "x", Since: ago, People: f, Invite: "x"})
 		}
+
+		v := visit{About: o}
+		docs["users.invite"] = append(docs["users.invite"],
+			&inviteDoc{Base: at(o, "users.invite", "users.invite.title"), Roles: c.roleOptions(v, access.Roles(kind)[1:], nil), Seats: many},
+			&inviteDoc{Base: failed(at(o, "users.invite", "users.invite.title"), refusal.Field("emails", "seats.full", "Limit", 5)),
+				Roles: c.roleOptions(v, nil, nil), Seats: few, Invited: 1, Results: []inviteResult{
+					{"ada@fabrikam.example", nil},
+					{"bea", refusal.Field("email", "email.form")},
+					{"carl@fabrikam.example", refusal.New(refusal.Conflict, "seats.full", "Limit", 5)},
+				}})
+		docs["user"] = append(docs["user"],
+			&personDoc{Base: at(o, "user", "user.title", "Name", "Ada"), Person: ada, Roles: c.roleOptions(v, access.Roles(kind), access.Roles(kind)),
+				Factors: []factor.Factor{word, app, dead}, Sessions: []signin.Session{laptop, script}, Events: everyEvent(),
+				MayDisable: true, MayRoles: true, MayReset: true, MayEnd: true})
+
+		if kind == access.Customer {
+			continue
+		}
+		docs["orgs"] = append(docs["orgs"],
+			&orgsDoc{Base: at(o, "orgs", "orgs.title."+string(kind)), Kind: kind, Filtered: true, Query: "zz"},
+			&orgsDoc{Base: at(o, "orgs", "orgs.title."+string(kind)), Kind: kind, New: "x"},
+			&orgsDoc{Base: at(o, "orgs", "orgs.title."+string(kind)), Kind: kind})
+		kinds := []page.Option{{Value: "msp", Key: "org.kind.msp", Hint: "org.kind.msp.hint", Chosen: true},
+			{Value: "customer", Key: "org.kind.customer", Hint: "org.kind.customer.hint"}}
+		docs["org.new"] = append(docs["org.new"],
+			&newOrgDoc{Base: at(o, "org.new", "org.new.title."+string(kind)), Kinds: kinds, Zones: zones("UTC", true)},
+			&newOrgDoc{Base: failed(at(o, "org.new", "org.new.title."+string(kind)), refusal.Field("slug", "slug.taken")), Kinds: kinds[1:]})
 	}
 
-	invited := account.Account{ID: ada.ID, Email: "bea@fabrikam.example", State: account.Invited, InvitedAt: ago}
+	list := &orgsDoc{Base: at(house, "orgs", "orgs.title.provider"), Kind: access.Provider, Next: "?after=x"}
+	for i, state := range []access.State{"active", "suspended", "deleting"} {
+		o := below
+		o.State, o.Kind = state, []access.OrgKind{access.MSP, access.Customer, access.Customer}[i]
+		list.Orgs = append(list.Orgs, orgRow{o, []license.Seats{many, few, full}[i]})
+	}
+	docs["orgs"] = append(docs["orgs"], list)
+
+	about := at(house, "user", "user.title", "Name", "Ada")
 	for _, m := range []*outbox.Message{nil, {State: outbox.Ready}, {State: outbox.Sent, Sent: ago}, {State: outbox.Dead, LastError: "550 no such user"}} {
-		docs["user"] = append(docs["user"], &personDoc{Base: at(below, "user", "user.title", "Name", "Bea"), Person: invited, Mail: m, At: "x", MayResend: true, MayWithdraw: m == nil})
+		docs["user"] = append(docs["user"], &personDoc{Base: about, Person: bea, Mail: m, MayResend: true, MayWithdraw: m == nil})
 	}
 	gone := ada
 	gone.State = account.Disabled
 	docs["user"] = append(docs["user"],
-		&personDoc{Base: at(house, "user", "user.title", "Name", "Ada"), Person: gone, At: "x", MayDisable: true},
-		&personDoc{Base: at(house, "user", "user.title", "Name", "Ada"), Person: ada, Held: []access.Assignment{{Role: access.Editor}, {Role: access.Viewer, Expires: ahead}}, At: "x", Myself: true},
-		&personDoc{Base: failed(at(house, "user", "user.title", "Name", "Ada"), refusal.Field("reason", "text.long", "Most", 300)), Person: ada, Factors: []factor.Factor{app}, At: "x", MayReset: true})
+		&personDoc{Base: about, Person: gone, MayDisable: true},
+		&personDoc{Base: about, Person: ada, Held: []access.Assignment{{Role: access.Editor}, {Role: access.Viewer, Expires: ahead}}, Myself: true},
+		&personDoc{Base: failed(about, refusal.Field("reason", "text.long", "Most", 300)), Person: ada, Factors: []factor.Factor{app}, MayReset: true})
 	return docs
 }
 

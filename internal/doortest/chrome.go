@@ -80,10 +80,7 @@ func (w *World) Chrome(l Look) *Chrome {
 	if l.Touch {
 		agent = strings.ReplaceAll(strings.ReplaceAll(agent, "X11; Linux x86_64", "Linux; Android 10; K"), " Safari/", " Mobile Safari/")
 	}
-	touch := func(p *emulation.SetDeviceMetricsOverrideParams, t *emulation.SetTouchEmulationEnabledParams) {
-		p.Mobile, t.Enabled = l.Touch, l.Touch
-	}
-	c.do(chromedp.EmulateViewport(l.Width, l.Height, chromedp.EmulateScale(max(l.Scale, 1)), touch))
+	c.resize(l.Height)
 	send(c, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: l.Language})
 	send(c, emulation.SetLocaleOverride, emulation.SetLocaleOverrideParams{Locale: l.Language})
 	send(c, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
@@ -384,21 +381,35 @@ func (c *Chrome) SetDark(dark bool) {
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
 }
 
-// Screenshot writes the whole page as name.png into the folder that DOORWARD_SHOTS names, without it into a folder that is gone
-// after the test.
+// Screenshot writes the whole page as name.png into the folder that DOORWARD_SHOTS names. Without it, nothing is drawn.
 func (c *Chrome) Screenshot(name string) {
 	c.World.T.Helper()
 	folder := os.Getenv("DOORWARD_SHOTS")
 	if folder == "" {
-		folder = c.World.T.TempDir()
+		return
+	}
+	// The window grows to the page for the picture, so that what sticks to the window's edges stands where it belongs.
+	tall := Eval[int64](c, `() => { scrollTo(0, 0); return document.documentElement.scrollHeight }`)
+	if tall > c.Look.Height {
+		c.resize(tall)
+		defer c.resize(c.Look.Height)
 	}
 	ctx, cancel := context.WithTimeout(c.tab, chromeWait)
 	defer cancel()
-	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err = errors.Join(err, os.MkdirAll(folder, 0o755)); err == nil { //nolint:gosec // pictures for everybody
 		err = os.WriteFile(filepath.Join(folder, name+".png"), png, 0o644) //nolint:gosec // pictures for everybody
 	}
 	if err != nil {
 		c.fail("screenshot %s: %v", name, err)
 	}
+}
+
+// resize gives the window another height.
+func (c *Chrome) resize(height int64) {
+	c.World.T.Helper()
+	c.do(chromedp.EmulateViewport(c.Look.Width, height, chromedp.EmulateScale(max(c.Look.Scale, 1)),
+		func(p *emulation.SetDeviceMetricsOverrideParams, t *emulation.SetTouchEmulationEnabledParams) {
+			p.Mobile, t.Enabled = c.Look.Touch, c.Look.Touch
+		}))
 }

@@ -188,16 +188,16 @@ func restart(p place, a signin.Attempt) string {
 	return p.path("login")
 }
 
-// veil shortens an address to what its owner recognises.
+// veil shortens an address to what its owner recognises. A word joiner (U+2060) keeps it on one line.
 func veil(email string) string {
 	at := len(email) - 1
 	for at > 0 && email[at] != '@' {
 		at--
 	}
 	if at <= 1 {
-		return "…" + email[at:]
+		return "…\u2060" + email[at:]
 	}
-	return email[:1] + "…" + email[at-1:]
+	return email[:1] + "…\u2060" + email[at-1:]
 }
 
 // answer takes the form of a step: one operation, then the next step, the session, or the same page again.

@@ -3,6 +3,7 @@ package entry
 import (
 	"net/url"
 	"testing"
+	"time"
 
 	"doorward/internal/access"
 	"doorward/internal/account"
@@ -15,8 +16,8 @@ import (
 	"doorward/internal/signin"
 )
 
-// Every template fits its document and renders in all languages: for an organisation and for one that does not exist, with errors and
-// without.
+// Every template fits its document and renders in all languages: for an organisation and for one that does not exist, with errors
+// and without.
 func TestTemplates(t *testing.T) {
 	kit := pagetest.Kit(t)
 	set, err := (&Entry{Kit: kit}).Pages()
@@ -29,8 +30,8 @@ func TestTemplates(t *testing.T) {
 // samples has for each page the documents that it can show.
 func samples(t *testing.T) map[string][]page.Doc {
 	t.Helper()
-	contoso := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.MSP, Slug: "contoso", Name: "Contoso & Söhne", TimeZone: "Europe/Berlin"}
-	fabrikam := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.Customer, Slug: "fabrikam", Name: "<b>Fabrikam</b>", TimeZone: "UTC"}
+	contoso := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.MSP, Slug: "contoso", Name: "Contoso & Söhne"}
+	fabrikam := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.Customer, Slug: "fabrikam", Name: "<b>Fabrikam</b>"}
 	here, nowhere := place{Org: fabrikam, Parent: contoso, Slug: "fabrikam"}, place{Slug: "no-such-place"}
 	me := &page.Me{Name: "Ada O’Neil", Email: "ada@contoso.example", OrgName: contoso.Name, Href: contoso.HomePath()}
 	failed := func(b page.Base, faults ...*refusal.Error) page.Base {
@@ -68,8 +69,9 @@ func samples(t *testing.T) map[string][]page.Doc {
 		base := here.base(name, name+".title", "Organisation", fabrikam.Name)
 		rules := page.PasswordRules(15)
 		docs["choose-password"] = append(docs["choose-password"],
-			&passwordDoc{Base: base, Action: "/" + name + "/x", Email: "ada@fabrikam.example", Rules: rules, Words: []string{"fabrikam", "ada"}},
-			&passwordDoc{Base: failed(base, refusal.Field("new_password", "password.too_short", "Least", 15), refusal.Field("confirm_password", "password.differs")), Rules: rules})
+			&passwordDoc{Base: base, Action: "x", Email: "ada@fabrikam.example", Rules: rules, Words: []string{"fabrikam", "ada"}},
+			&passwordDoc{Base: failed(base, refusal.Field("new_password", "password.too_short", "Least", 15),
+				refusal.Field("confirm_password", "password.differs")), Rules: rules})
 	}
 
 	for _, p := range []place{here, nowhere} {
@@ -79,9 +81,10 @@ func samples(t *testing.T) map[string][]page.Doc {
 		docs["welcome"] = append(docs["welcome"], welcome, named)
 
 		login := p.base("login.identifier", "login.identifier.title")
-		first, again := &identifierDoc{Base: login, Forgot: p.path("forgot")}, &identifierDoc{Base: failed(login, refusal.Wait(240e9)), To: "/me", Forgot: p.path("forgot"), ParentName: contoso.Name, ParentHref: "x"}
+		again := &identifierDoc{Base: failed(login, refusal.Wait(4*time.Minute)), To: "/me", Forgot: p.path("forgot"),
+			ParentName: contoso.Name, ParentHref: "x"}
 		again.Me = me
-		docs["login.identifier"] = append(docs["login.identifier"], first, again)
+		docs["login.identifier"] = append(docs["login.identifier"], &identifierDoc{Base: login, Forgot: p.path("forgot")}, again)
 	}
 
 	for step, at := range stepPages {
@@ -89,7 +92,7 @@ func samples(t *testing.T) map[string][]page.Doc {
 			continue
 		}
 		base := here.base(at.name, at.title)
-		doc := stepDoc{Base: base, Attempt: "att", Identifier: "ada@fabrikam.example", Restart: here.path("login"), Forgot: here.path("forgot"), Ref: "abcd1234"}
+		doc := stepDoc{Base: base, Attempt: "att", Identifier: "ada@fabrikam.example", Restart: here.path("login"), Forgot: here.path("forgot")}
 		switch step {
 		case policy.ProveMailbox:
 			doc.Email = veil("ada@fabrikam.example")
@@ -97,15 +100,18 @@ func samples(t *testing.T) map[string][]page.Doc {
 			doc.Key, doc.QR = "ABCD EFGH", qr
 		}
 		wrong := doc
-		wrong.Base = failed(base, refusal.Field("code", "code.wrong"), refusal.Field("password", "login.password.wrong"), refusal.Field("method", "login.enrol.unknown"))
+		wrong.Base = failed(base, refusal.Field("code", "code.wrong"), refusal.Field("password", "login.password.wrong"),
+			refusal.Field("method", "login.enrol.unknown"))
 		docs[at.name] = append(docs[at.name], &doc, &wrong)
 	}
 
 	administrators := []account.Account{{Name: "Bea", Email: "bea@fabrikam.example"}, {Email: "carl@fabrikam.example"}}
-	for _, reason := range []policy.Reason{policy.NotAdded, policy.NoRole, policy.AccessEnded, policy.AccountDisabled, policy.OrgSuspended, policy.OrgDeleting, policy.FactorDisabled} {
+	for _, reason := range []policy.Reason{policy.NotAdded, policy.NoRole, policy.AccessEnded, policy.AccountDisabled, policy.OrgSuspended,
+		policy.OrgDeleting, policy.FactorDisabled} {
 		for _, asks := range [][]account.Account{administrators, nil} {
 			doc := &stepDoc{Base: here.base("login.denied", ""), Identifier: "ada@fabrikam.example", Restart: here.path("login"), Ref: "abcd1234"}
-			doc.refuse(here, signin.View{Decision: policy.Decision{Step: policy.Refuse, Reason: reason}, Asks: asks, Attempt: signin.Attempt{Proved: signin.Proved{Target: "northwind"}}})
+			doc.refuse(here, signin.View{Decision: policy.Decision{Step: policy.Refuse, Reason: reason}, Asks: asks,
+				Attempt: signin.Attempt{Proved: signin.Proved{Target: "northwind"}}})
 			docs["login.denied"] = append(docs["login.denied"], doc)
 		}
 	}

@@ -318,7 +318,7 @@ func TestMissing(t *testing.T) {
 	if got := c.In("it").Language; got != locale.English {
 		t.Errorf("Italian falls back to %s", got)
 	}
-	if got, want := c.In(locale.French).TMap("login.identifier.lead", map[string]any{"Organisation": "Fabrikam"}), "Fabrikam"; !strings.Contains(got, want) {
-		t.Errorf("%q does not name %s", got, want)
+	if got := c.In(locale.French).TMap("login.identifier.lead", map[string]any{"Organisation": "Fabrikam"}); !strings.Contains(got, "Fabrikam") {
+		t.Errorf("%q does not name the organisation", got)
 	}
 }

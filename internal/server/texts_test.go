@@ -57,13 +57,17 @@ func families() map[string][]string {
 			hints = append(hints, string(kind)+"."+role)
 		}
 	}
-	reasons := strs(policy.NotAdded, policy.NoRole, policy.AccessEnded, policy.AccountDisabled, policy.OrgSuspended, policy.OrgDeleting, policy.FactorDisabled)
+	reasons := strs(policy.NotAdded, policy.NoRole, policy.AccessEnded, policy.AccountDisabled, policy.OrgSuspended, policy.OrgDeleting,
+		policy.FactorDisabled)
 	kinds := strs(access.Provider, access.MSP, access.Customer)
 	parents := strs(access.Provider, access.MSP)
-	codes := append(strs(refusal.Invalid, refusal.Unauthenticated, refusal.Forbidden, refusal.NotFound, refusal.Conflict, refusal.Expired, refusal.Limited, refusal.StepUp), "internal")
+	codes := append(strs(refusal.Invalid, refusal.Unauthenticated, refusal.Forbidden, refusal.NotFound, refusal.Conflict, refusal.Expired,
+		refusal.Limited, refusal.StepUp), "internal")
 	states := strs(account.Invited, account.Active, account.Disabled)
+	actors := strs(access.AccountActor, access.OperatorActor, access.LinkActor, access.SystemActor, access.VisitorActor)
 	links := strs(account.Activate, account.Reset)
-	mails := strs(outbox.KindInvite, outbox.KindReset, outbox.KindMailCode, outbox.KindPasswordChanged, outbox.KindFactorAdded, outbox.KindFactorRemoved, outbox.KindRoleChanged)
+	mails := strs(outbox.KindInvite, outbox.KindReset, outbox.KindMailCode, outbox.KindPasswordChanged, outbox.KindFactorAdded,
+		outbox.KindFactorRemoved, outbox.KindRoleChanged)
 	return map[string][]string{
 		"*.title":                links,
 		"*.lead":                 links,
@@ -76,9 +80,9 @@ func families() map[string][]string {
 		"error.next.*":           codes,
 		"error.title.*":          codes,
 		"event.*":                strs(audit.Actions...),
-		"event.actor.*":          strs(access.AccountActor, access.OperatorActor, access.LinkActor, access.SystemActor, access.VisitorActor),
+		"event.actor.*":          actors,
 		"event.outcome.*":        strs(audit.Refused, audit.Denied),
-		"factor.*":               append(strs(factor.Password, factor.TOTP), "passkey", "recovery"), // the latter two come with the sign-in by key
+		"factor.*":               append(strs(factor.Password, factor.TOTP), "passkey", "recovery"),
 		"field.strength.*":       {"0", "1", "2", "3"},
 		"login.denied.*.text":    reasons,
 		"login.denied.*.title":   reasons,

@@ -195,7 +195,10 @@ func (d *Desk) answer(ctx context.Context, k Key, step policy.Step, client acces
 		p, err = d.advance(tx, k, a, seq, client, replaces)
 		return err
 	})
-	return p, err
+	if err != nil { // nothing was stored, so the browser's key is still the one that it holds
+		return Progress{}, err
+	}
+	return p, nil
 }
 
 // advance asks Decide what is next and stores it, or finishes.
@@ -436,11 +439,16 @@ func (d *Desk) mailCode(tx sqldb.Tx, a *Attempt) error {
 
 // MailAgain mails another code; the old one is void. A Limited refusal says when.
 func (d *Desk) MailAgain(ctx context.Context, k Key, client access.Client) (Progress, error) {
-	a, err := d.open(d.DB.Read(ctx), k)
+	read := d.DB.Read(ctx)
+	a, err := d.open(read, k)
 	if err != nil {
 		return Progress{}, err
 	}
-	if a.Account == "" || a.Proved.Password == 0 {
+	s, err := d.look(read, a)
+	if err != nil {
+		return Progress{}, err
+	}
+	if !policy.Allows(s.Facts, policy.ProveMailbox) {
 		return Progress{}, ErrStartAgain
 	}
 	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-code", string(a.Account), 5, time.Hour)); err != nil {

@@ -51,10 +51,10 @@ func Unknown(slug, foldedIdentifier string) Key {
 // Address is the counter of a client address: an IPv4 address, or an IPv6 network of 64 bits, which is what one client gets.
 func Address(address string) Key {
 	if ip, err := netip.ParseAddr(address); err == nil {
-		if ip = ip.Unmap(); ip.Is6() {
-			if p, err := ip.Prefix(64); err == nil {
-				address = p.String()
-			}
+		ip = ip.Unmap()
+		address = ip.String()
+		if p, err := ip.Prefix(64); err == nil && ip.Is6() {
+			address = p.String()
 		}
 	}
 	return Key{text: "address:" + address, limit: perAddress, span: window}
@@ -101,11 +101,9 @@ type Gate struct {
 func (g Gate) Take(ctx context.Context, keys ...Key) (failures int64, err error) {
 	now := g.Now()
 	us := sqldb.Micros(now)
-	sorted := slices.Clone(keys) // one order of locking for all
-	slices.SortFunc(sorted, func(a, b Key) int { return strings.Compare(a.text, b.text) })
 	err = g.DB.Write(ctx, func(tx sqldb.Tx) error {
 		var wait time.Duration
-		for _, k := range sorted {
+		for _, k := range ordered(keys) {
 			// The update takes the row's lock before it is read, so that parallel tries queue here.
 			if _, err := tx.Exec(`insert into throttles (key, failures, blocked_until, window_start, updated_at)
 				values ($1, 0, 0, $2, $2) on conflict (key) do update set updated_at = excluded.updated_at`, k.text, us); err != nil {
@@ -145,6 +143,11 @@ func (g Gate) Take(ctx context.Context, keys ...Key) (failures int64, err error)
 	return failures, err
 }
 
+// ordered returns the keys in the order in which everybody locks their rows.
+func ordered(keys []Key) []Key {
+	return slices.SortedFunc(slices.Values(keys), func(a, b Key) int { return strings.Compare(a.text, b.text) })
+}
+
 // Clear resets a counter of consecutive failures after a success.
 func Clear(tx sqldb.Tx, k Key) error {
 	_, err := tx.Exec(`update throttles set failures = 0, blocked_until = 0 where key = $1`, k.text)
@@ -172,7 +175,7 @@ func (g Gate) Blocked(ctx context.Context, keys ...Key) error {
 // Failed counts a failure on counters within a window.
 func Failed(tx sqldb.Tx, now time.Time, keys ...Key) error {
 	us := sqldb.Micros(now)
-	for _, k := range keys {
+	for _, k := range ordered(keys) {
 		if _, err := tx.Exec(`insert into throttles (key, failures, blocked_until, window_start, updated_at) values ($1, 1, 0, $2, $2)
 			on conflict (key) do update set updated_at = $2,
 			failures = case when throttles.window_start > $3 then throttles.failures + 1 else 1 end,
