@@ -212,7 +212,7 @@ func (b *bench) signInOnce(ctx context.Context, _ *server.Server) error {
 	if err != nil {
 		return err
 	}
-	known, err := b.Desk.Password(ctx, begun.Key, benchPassword, c, "")
+	known, err := b.Desk.Password(ctx, begun.Key, benchPassword, c, signin.Held{})
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (b *bench) signInOnce(ctx context.Context, _ *server.Server) error {
 	if err != nil {
 		return err
 	}
-	done, err := b.Desk.Code(ctx, known.Key, code, c, "")
+	done, err := b.Desk.Code(ctx, known.Key, code, false, c, signin.Held{})
 	if err != nil {
 		return err
 	}

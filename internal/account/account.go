@@ -52,6 +52,8 @@ type Account struct {
 	Activated  time.Time // zero: never
 	LastSignIn time.Time // zero: never
 	LinkUsed   time.Time // when a link last vouched for the mailbox; zero once that is spent
+	Offers     int       // how often a passkey was offered and put off
+	OfferedAt  time.Time // when last
 }
 
 // Shown is the name, or the address of who has not given one.
@@ -63,11 +65,12 @@ func (a Account) Shown() string {
 }
 
 const columns = `id, org_id, email, email_key, username, name, language, time_zone, state, created_at, invited_at, activated_at,
-	last_sign_in_at, link_used_at`
+	last_sign_in_at, link_used_at, offers, offered_at`
 
 func scan(row sqldb.Row) (a Account, err error) {
 	return a, row(&a.ID, &a.Org, &a.Email, &a.EmailKey, sqldb.Text(&a.Username), &a.Name, &a.Language, &a.TimeZone, &a.State,
-		sqldb.Time(&a.Created), sqldb.Time(&a.InvitedAt), sqldb.Time(&a.Activated), sqldb.Time(&a.LastSignIn), sqldb.Time(&a.LinkUsed))
+		sqldb.Time(&a.Created), sqldb.Time(&a.InvitedAt), sqldb.Time(&a.Activated), sqldb.Time(&a.LastSignIn), sqldb.Time(&a.LinkUsed),
+		&a.Offers, sqldb.Time(&a.OfferedAt))
 }
 
 func found(a Account, err error) (Account, error) {

@@ -12,7 +12,7 @@ import (
 	"doorward/internal/refusal"
 )
 
-// Email is an address as it was typed, and the form in which it is compared.
+// Email is an address, and the form in which it is compared.
 type Email struct {
 	Text string // for people and mail
 	Key  string // local part case-folded, domain in lower-case ASCII (IDNA, RFC 5891)
@@ -46,17 +46,31 @@ func ParseEmail(field, s string) (Email, *refusal.Error) {
 		}
 	}
 	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil || !strings.Contains(ascii, ".") || strings.HasSuffix(ascii, ".") || strings.HasPrefix(ascii, ".") || len(ascii) > 253 {
+	if err != nil || !hostName(ascii) {
 		return Email{}, refusal.Field(field, "email.form")
 	}
-	for _, r := range ascii {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.') {
-			return Email{}, refusal.Field(field, "email.form")
+	ascii = strings.ToLower(ascii)
+	if len(local)+1+len(ascii) > 254 {
+		return Email{}, refusal.Field(field, "email.long")
+	}
+	// The domain is kept in ASCII: what is shown is what is mailed, with no letter that looks like another one or like nothing.
+	return Email{Text: local + "@" + ascii, Key: org.Fold(local) + "@" + ascii}, nil
+}
+
+// hostName tells whether s is a host name of two labels or more (RFC 1123 section 2.1).
+func hostName(s string) bool {
+	labels := strings.Split(s, ".")
+	for _, l := range labels {
+		if l == "" || len(l) > 63 {
+			return false
+		}
+		for _, r := range l {
+			if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-') {
+				return false
+			}
 		}
 	}
-	ascii = strings.ToLower(ascii)
-	// Kept with the domain in ASCII when it has other letters, so that what is shown is what is mailed.
-	return Email{Text: local + "@" + strings.ToLower(domain), Key: org.Fold(local) + "@" + ascii}, nil
+	return len(labels) >= 2 && len(s) <= 253
 }
 
 // SplitEmails cuts a field with several addresses at commas, semicolons and white space.

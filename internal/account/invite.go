@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -215,8 +214,10 @@ func (d *Directory) Found(ctx context.Context, actor access.Actor, name, slug, e
 		return f, fault
 	}
 	err := d.Book.Do(ctx, actor, audit.OrgCreated, func(tx sqldb.Tx) error {
-		if _, err := org.Provider(tx); !refusal.Is(err, refusal.NotFound) {
-			return errors.Join(err, refusal.New(refusal.Conflict, "init.done"))
+		if _, err := org.Provider(tx); err == nil {
+			return refusal.New(refusal.Conflict, "init.done")
+		} else if !refusal.Is(err, refusal.NotFound) {
+			return err
 		}
 		now := d.Now()
 		o, err := org.Create(tx, now, actor, org.New{Kind: access.Provider, Slug: slug, Name: name, Language: language})
@@ -248,7 +249,13 @@ func (d *Directory) Found(ctx context.Context, actor access.Actor, name, slug, e
 		return audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.LinkPrinted, Actor: actor, Target: audit.TargetOf(a.ID),
 			Data: map[string]any{"purpose": string(Activate)}})
 	})
-	return f, err
+	if sqldb.Unique(err) { // two at once: the other was first
+		err = refusal.New(refusal.Conflict, "init.done")
+	}
+	if err != nil {
+		return Founded{}, err
+	}
+	return f, nil
 }
 
 // CreateOrg makes an organisation under parent, with its seats. It returns refusals at the fields slug, name, language, time_zone.

@@ -11,6 +11,7 @@ import (
 	"doorward/internal/id"
 	"doorward/internal/license"
 	"doorward/internal/locale"
+	"doorward/internal/org"
 	"doorward/internal/outbox"
 	"doorward/internal/refusal"
 	"doorward/internal/revoke"
@@ -254,9 +255,7 @@ func (d *Directory) EditProfile(ctx context.Context, actor access.Actor, p Profi
 		languageFault = refusal.Field("language", "language.unknown")
 	}
 	if p.TimeZone != "" {
-		if _, err := time.LoadLocation(p.TimeZone); err != nil || len(p.TimeZone) > 60 {
-			zoneFault = refusal.Field("time_zone", "time_zone.unknown")
-		}
+		zoneFault = org.CheckTimeZone(p.TimeZone)
 	}
 	if err := refusal.All(nameFault, userFault, languageFault, zoneFault); err != nil {
 		return err

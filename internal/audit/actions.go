@@ -38,6 +38,11 @@ const (
 	OrgEntered          Action = "org.entered"
 	MailFailed          Action = "mail.failed"
 	RightRefused        Action = "right.refused"
+	DeviceForgotten     Action = "device.forgotten"
+	RecoveryMade        Action = "recovery.made"
+	RecoveryUsed        Action = "recovery.used"
+	AccessCodeIssued    Action = "access_code.issued"
+	AccessCodeUsed      Action = "access_code.used"
 	KeyAdded            Action = "key.added"
 	KeyResealed         Action = "key.resealed"
 	KeyRetired          Action = "key.retired"
@@ -47,4 +52,5 @@ const (
 var Actions = []Action{OrgCreated, OrgChanged, SeatsChanged, AccountInvited, AccountResent, AccountWithdrawn, AccountActivated,
 	AccountDisabled, AccountEnabled, AccountChanged, AccountViewed, RolesChanged, FactorsReset, LinkRequested, LinkPrinted, LinkRefused,
 	ResetRequested, PasswordReset, PasswordChanged, FactorEnrolled, FactorRemoved, FactorDisabled, MailCodeSent, SignedIn, SignInFailed,
-	SignInRefused, SignedOut, SessionEnded, SessionsEnded, IdentityProvedAgain, OrgEntered, MailFailed, RightRefused, KeyAdded, KeyResealed, KeyRetired}
+	SignInRefused, SignedOut, SessionEnded, SessionsEnded, IdentityProvedAgain, OrgEntered, MailFailed, RightRefused, DeviceForgotten, RecoveryMade, RecoveryUsed,
+	AccessCodeIssued, AccessCodeUsed, KeyAdded, KeyResealed, KeyRetired}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -255,6 +256,15 @@ func (c *Console) sorry(w http.ResponseWriter, r *http.Request, to string, err e
 // again tells whether a refusal is shown on the form's own page.
 func again(err error) bool {
 	return refusal.Is(err, refusal.Invalid) || refusal.Is(err, refusal.Limited) || refusal.Is(err, refusal.Conflict)
+}
+
+// status is the status of the same page again.
+func status(w http.ResponseWriter, err error) int {
+	if e := refusal.As(err); e != nil && e.Code == refusal.Limited {
+		w.Header().Set("Retry-After", strconv.Itoa(int((e.Wait+time.Second-1)/time.Second))) // RFC 9110 section 10.2.3
+		return http.StatusTooManyRequests
+	}
+	return http.StatusUnprocessableEntity
 }
 
 // base starts a page of the console.

@@ -47,7 +47,7 @@ func (c *Console) editProfile(w http.ResponseWriter, r *http.Request, v visit) e
 		if !again(err) {
 			return err
 		}
-		return c.showProfile(w, r, v, http.StatusUnprocessableEntity, page.FormOf(values, err))
+		return c.showProfile(w, r, v, status(w, err), page.FormOf(values, err))
 	}
 	return c.done(w, r, "/me", "me.saved")
 }
@@ -101,7 +101,7 @@ func (c *Console) changePassword(w http.ResponseWriter, r *http.Request, v visit
 		if !again(err) {
 			return err
 		}
-		return c.showSecurity(w, r, v, http.StatusUnprocessableEntity, page.FormOf(values, err, "password", "new_password", "confirm_password"))
+		return c.showSecurity(w, r, v, status(w, err), page.FormOf(values, err, "password", "new_password", "confirm_password"))
 	}
 	c.Kit.SetCookie(w, sessionCookie, string(fresh), 0)
 	return c.done(w, r, securityPath, "me.password_changed")
@@ -158,7 +158,7 @@ func (c *Console) confirmApp(w http.ResponseWriter, r *http.Request, v visit) er
 		if !again(err) {
 			return err
 		}
-		return c.showApp(w, r, v, http.StatusUnprocessableEntity, page.FormOf(values, err, "code"))
+		return c.showApp(w, r, v, status(w, err), page.FormOf(values, err, "code"))
 	}
 	return c.done(w, r, securityPath, "me.app_added")
 }

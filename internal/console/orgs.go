@@ -143,7 +143,7 @@ func (c *Console) newOrg(w http.ResponseWriter, r *http.Request, v visit) error 
 		if !again(err) {
 			return err
 		}
-		return c.showNewOrg(w, r, v, http.StatusUnprocessableEntity, page.FormOf(values, err))
+		return c.showNewOrg(w, r, v, status(w, err), page.FormOf(values, err))
 	}
 	// The next thing that a new organisation needs is its first administrator.
 	return c.done(w, r, "/o/"+o.Slug+"/users/invite", "org.new.done", "Organisation", o.Name)

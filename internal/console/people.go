@@ -171,7 +171,7 @@ func (c *Console) invite(w http.ResponseWriter, r *http.Request, v visit) error 
 		if !again(err) {
 			return err
 		}
-		return c.showInvite(w, r, v, http.StatusUnprocessableEntity, page.FormOf(values, err), nil)
+		return c.showInvite(w, r, v, status(w, err), page.FormOf(values, err), nil)
 	}
 	var left []string
 	for _, res := range results {
@@ -271,7 +271,7 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, v visit, st
 	doc.MayReset = !doc.Myself && len(factor.Seconds(factors, factor.Active))+len(factor.Seconds(factors, factor.Disabled)) > 0 && v.Rights.MayTouch(access.PeopleFactors, held)
 	doc.MayEnd = len(doc.Sessions) > 0 && v.Rights.MayTouch(access.PeopleSessions, held)
 	chosen := held
-	if form.Sent() {
+	if form.Values.Has("roles") { // the form of the roles came back, not another one
 		chosen = form.Values["roles"]
 	}
 	doc.Roles = c.roleOptions(v, v.Rights.Assignable(), chosen)
@@ -295,6 +295,9 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, v visit, key strin
 	}
 	to := v.path("users/" + string(a))
 	if err := operation(a, values); err != nil {
+		if e := refusal.As(err); e != nil && e.Code == refusal.Invalid && e.Field != "" {
+			return c.showPerson(w, r, v, http.StatusUnprocessableEntity, page.FormOf(values, err))
+		}
 		return c.sorry(w, r, to, err)
 	}
 	return c.done(w, r, to, key)

@@ -94,7 +94,7 @@ func (c *Console) prove(w http.ResponseWriter, r *http.Request, v visit) error {
 		if !again(err) {
 			return err
 		}
-		return c.showProve(w, r, v, http.StatusUnprocessableEntity, to, t["resume"] != "", fields, page.FormOf(url.Values{}, atProof(err)))
+		return c.showProve(w, r, v, status(w, err), to, t["resume"] != "", fields, page.FormOf(url.Values{}, atProof(err)))
 	}
 	c.Kit.SetCookie(w, sessionCookie, string(fresh), 0)
 	if t["resume"] == "" {

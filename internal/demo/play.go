@@ -191,7 +191,7 @@ func (s *story) signIn(ctx context.Context, p *Person) error {
 	for err == nil && at.Finished == nil {
 		switch at.Decision.Step {
 		case policy.AskPassword:
-			at, err = desk.Password(ctx, at.Key, p.Password, client, "")
+			at, err = desk.Password(ctx, at.Key, p.Password, client, signin.Held{})
 		case policy.ChooseFactor:
 			at, err = desk.Choose(ctx, at.Key, string(factor.TOTP), client)
 		case policy.EnrolTOTP, policy.AskTOTP:
@@ -200,10 +200,14 @@ func (s *story) signIn(ctx context.Context, p *Person) error {
 				return err
 			}
 			if at.Decision.Step == policy.AskTOTP {
-				at, err = desk.Code(ctx, at.Key, code, client, "")
+				at, err = desk.Code(ctx, at.Key, code, false, client, signin.Held{})
 			} else {
-				at, err = desk.EnrolTOTP(ctx, at.Key, code, client, "")
+				at, err = desk.EnrolTOTP(ctx, at.Key, code, client, signin.Held{})
 			}
+		case policy.ShowRecovery:
+			at, err = desk.Saved(ctx, at.Key, client, signin.Held{})
+		case policy.OfferPasskey:
+			at, err = desk.Offer(ctx, at.Key, false, client, signin.Held{})
 		case policy.Refuse:
 			return nil
 		default:

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	chromelog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -35,7 +36,7 @@ type Look struct {
 
 // Phone and Desk are the two windows that pages are made for.
 func Phone(language string) Look {
-	return Look{Width: 390, Height: 844, Touch: true, Language: language}
+	return Look{Width: 390, Height: 844, Scale: 2, Touch: true, Language: language}
 }
 func Desk(language string) Look { return Look{Width: 1280, Height: 900, Language: language} }
 
@@ -329,14 +330,13 @@ func (c *Chrome) press(what string, css bool) {
 	}
 }
 
-// Type presses the field with that name, and types a text in place of what stands there.
+// Type presses the field with that name, and puts a text in place of what stands there, in one go as who pastes it. Press types keys.
 func (c *Chrome) Type(name, text string) *Chrome {
 	c.World.T.Helper()
 	c.press(fmt.Sprintf("input[name=%q]:not([type=hidden]), textarea[name=%q]", name, name), true)
-	if Eval[bool](c, `name => { const e = document.activeElement; if (e.name !== name) throw "focus is at " + e.outerHTML; e.select(); return e.value !== "" }`, name) {
-		c.Press("\b")
-	}
-	return c.Press(text)
+	Eval[struct{}](c, `name => { const e = document.activeElement; if (e.name !== name) throw "focus is at " + e.outerHTML; e.select() }`, name)
+	send(c, input.InsertText, input.InsertTextParams{Text: text})
+	return c
 }
 
 // Press presses keys: those of a text, or those of chromedp's kb package.

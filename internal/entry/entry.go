@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"time"
 
 	"doorward/internal/access"
 	"doorward/internal/account"
@@ -133,6 +134,21 @@ const sessionCookie = "session"
 func (e *Entry) sessionSecret(r *http.Request) secret.Text {
 	s, _ := e.Kit.ReadCookie(r, sessionCookie)
 	return secret.Text(s)
+}
+
+// deviceCookie is the name of the cookie by which a browser is known, deviceLives how long.
+const (
+	deviceCookie = "device"
+	deviceLives  = 365 * 24 * time.Hour
+)
+
+// held is what this browser holds besides its attempts.
+func (e *Entry) held(r *http.Request) signin.Held {
+	d, _ := e.Kit.ReadCookie(r, deviceCookie)
+	if len(d) > 100 {
+		d = ""
+	}
+	return signin.Held{Session: e.sessionSecret(r), Device: secret.Text(d)}
 }
 
 // visitor returns who is signed in, and false when nobody is.

@@ -226,6 +226,9 @@ func (e *Entry) answer(w http.ResponseWriter, r *http.Request, field string, tak
 	case err == nil && p.Finished != nil:
 		e.drop(w, r, k.ID)
 		e.Kit.SetCookie(w, sessionCookie, string(p.Finished.Secret), 0)
+		if p.Finished.Device != "" {
+			e.Kit.SetCookie(w, deviceCookie, string(p.Finished.Device), deviceLives)
+		}
 		return seeOther(w, r, p.Finished.To)
 	case err == nil:
 		return seeOther(w, r, nextPath(p.Attempt))
@@ -241,19 +244,19 @@ func (e *Entry) answer(w http.ResponseWriter, r *http.Request, field string, tak
 
 func (e *Entry) password(w http.ResponseWriter, r *http.Request) error {
 	return e.answer(w, r, "password", func(k signin.Key, typed string) (signin.Progress, error) {
-		return e.Desk.Password(r.Context(), k, secret.Text(typed), e.Client(r), e.sessionSecret(r))
+		return e.Desk.Password(r.Context(), k, secret.Text(typed), e.Client(r), e.held(r))
 	})
 }
 
 func (e *Entry) totp(w http.ResponseWriter, r *http.Request) error {
 	return e.answer(w, r, "code", func(k signin.Key, typed string) (signin.Progress, error) {
-		return e.Desk.Code(r.Context(), k, typed, e.Client(r), e.sessionSecret(r))
+		return e.Desk.Code(r.Context(), k, typed, false, e.Client(r), e.held(r))
 	})
 }
 
 func (e *Entry) mailCode(w http.ResponseWriter, r *http.Request) error {
 	return e.answer(w, r, "code", func(k signin.Key, typed string) (signin.Progress, error) {
-		return e.Desk.Mailbox(r.Context(), k, typed, e.Client(r), e.sessionSecret(r))
+		return e.Desk.Mailbox(r.Context(), k, typed, e.Client(r), e.held(r))
 	})
 }
 
@@ -275,7 +278,7 @@ func (e *Entry) enrol(w http.ResponseWriter, r *http.Request) error {
 
 func (e *Entry) enrolTOTP(w http.ResponseWriter, r *http.Request) error {
 	return e.answer(w, r, "code", func(k signin.Key, typed string) (signin.Progress, error) {
-		p, err := e.Desk.EnrolTOTP(r.Context(), k, typed, e.Client(r), e.sessionSecret(r))
+		p, err := e.Desk.EnrolTOTP(r.Context(), k, typed, e.Client(r), e.held(r))
 		if err == nil && p.Finished != nil {
 			e.Kit.SetFlash(w, r, "good", "login.enrol.totp.done", "Factor", string(factor.TOTP))
 		}

@@ -15,9 +15,15 @@ type Kind string
 
 // The kinds that exist.
 const (
-	Password Kind = "password"
-	TOTP     Kind = "totp"
+	Password       Kind = "password"
+	TOTP           Kind = "totp"
+	Passkey        Kind = "passkey"     // also used as a security key
+	Recovery       Kind = "recovery"    // one row holds a whole set of codes
+	AccessCodeKind Kind = "access-code" // temporary, issued by an administrator
 )
+
+// second tells whether a kind is a second factor that someone enrols; recovery and temporary codes only stand in for one.
+func (k Kind) second() bool { return k == TOTP || k == Passkey }
 
 // State is whether a factor can be used.
 type State string
@@ -60,7 +66,7 @@ func List(tx sqldb.Tx, account id.Account) ([]Factor, error) {
 func Seconds(list []Factor, s State) []Factor {
 	var out []Factor
 	for _, f := range list {
-		if f.Kind != Password && f.State == s {
+		if f.Kind.second() && f.State == s {
 			out = append(out, f)
 		}
 	}
@@ -70,7 +76,7 @@ func Seconds(list []Factor, s State) []Factor {
 // Covered returns how many of an organisation's active accounts have an active second factor.
 func Covered(tx sqldb.Tx, org id.Org) (int, error) {
 	return sqldb.One(tx, sqldb.Value[int], `select count(*) from accounts a where a.org_id = $1 and a.state = 'active' and exists
-		(select 1 from factors f where f.account_id = a.id and f.kind = 'totp' and f.state = 'active')`, org)
+		(select 1 from factors f where f.account_id = a.id and f.kind in ('totp', 'passkey') and f.state = 'active')`, org)
 }
 
 // Disable takes a factor out of use until it is bound again.
@@ -88,7 +94,7 @@ func Remove(tx sqldb.Tx, account id.Account, f id.Factor) (bool, error) {
 // RemoveSeconds deletes all second factors of an account and returns the kinds of those that were in use or disabled.
 func RemoveSeconds(tx sqldb.Tx, account id.Account) ([]string, error) {
 	kinds, err := sqldb.All(tx, sqldb.Value[string], `delete from factors where account_id = $1 and kind <> 'password' returning
-		case state when 'pending' then '' else kind end`, account)
+		case when state = 'pending' or kind in ('recovery', 'access-code') then '' else kind end`, account)
 	var out []string
 	for _, k := range kinds {
 		if k != "" {

@@ -23,6 +23,7 @@ type (
 	Session    string
 	Event      string
 	Message    string
+	Device     string
 )
 
 // Kind is any of the id types.
@@ -42,6 +43,7 @@ func (Attempt) Prefix() string    { return "att" }
 func (Session) Prefix() string    { return "ses" }
 func (Event) Prefix() string      { return "evt" }
 func (Message) Prefix() string    { return "msg" }
+func (Device) Prefix() string     { return "dev" }
 
 // Crockford's alphabet in lower case: it keeps the order of the bytes and has no letters that are read as digits.
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

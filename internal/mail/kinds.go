@@ -18,12 +18,22 @@ func (r *Renderer) write(d *draft, data outbox.Data) error {
 		return r.reset(d, v)
 	case outbox.MailCode:
 		return r.mailCode(d, v)
+	case outbox.Setup:
+		return r.setup(d, v)
 	case outbox.PasswordChanged:
-		r.passwordChanged(d, v)
+		return r.passwordChanged(d, v)
 	case outbox.FactorAdded:
-		r.factorAdded(d, v)
+		return r.factorAdded(d, v)
 	case outbox.FactorRemoved:
-		r.factorRemoved(d, v)
+		return r.factorRemoved(d, v)
+	case outbox.FactorDisabled:
+		return r.factorDisabled(d, v)
+	case outbox.RecoveryUsed:
+		return r.recoveryUsed(d, v)
+	case outbox.NewDevice:
+		return r.newDevice(d, v)
+	case outbox.AccessCode:
+		return r.accessCode(d, v)
 	case outbox.RoleChanged:
 		r.roleChanged(d, v)
 	default:
@@ -81,28 +91,47 @@ func (r *Renderer) mailCode(d *draft, v outbox.MailCode) error {
 	return nil
 }
 
-func (r *Renderer) passwordChanged(d *draft, v outbox.PasswordChanged) {
+func (r *Renderer) setup(d *draft, v outbox.Setup) error {
+	to, err := r.page("setup", v.Token)
+	if err != nil {
+		return err
+	}
+	by := clean(v.By, nameMax)
+	d.Intro = d.own("intro", "By", by)
+	if by == "" {
+		d.Intro = d.own("intro.nobody")
+	}
+	d.about()
+	d.fact(d.shared("label.by"), by)
+	d.fact(d.shared("label.link-ends"), d.when(v.Until))
+	d.act(to)
+	d.Note = d.own("note")
+	d.NotYou = d.own("not-you")
+	return nil
+}
+
+func (r *Renderer) passwordChanged(d *draft, v outbox.PasswordChanged) error {
 	d.Intro = d.own("intro")
 	d.about()
 	d.fact(d.shared("label.when"), d.when(v.At))
 	d.Note = d.own("note")
-	d.NotYou = d.own("not-you")
+	return r.notMe(d, d.own("not-you"), v.NotMe)
 }
 
-func (r *Renderer) factorAdded(d *draft, v outbox.FactorAdded) {
+func (r *Renderer) factorAdded(d *draft, v outbox.FactorAdded) error {
 	d.Intro = d.own("intro")
 	d.about()
 	d.fact(d.shared("label.factor"), d.factor(v.Factor))
 	d.fact(d.shared("label.name"), clean(v.Name, nameMax))
 	d.fact(d.shared("label.when"), d.when(v.At))
-	d.NotYou = d.own("not-you")
+	return r.notMe(d, d.own("not-you"), v.NotMe)
 }
 
-func (r *Renderer) factorRemoved(d *draft, v outbox.FactorRemoved) {
-	by := clean(v.By, nameMax)
-	d.Intro, d.NotYou = d.own("intro"), d.own("not-you")
+func (r *Renderer) factorRemoved(d *draft, v outbox.FactorRemoved) error {
+	by, notYou := clean(v.By, nameMax), d.own("not-you")
+	d.Intro = d.own("intro")
 	if by != "" {
-		d.Title, d.Intro, d.NotYou = d.own("title.by"), d.own("intro.by", "By", by), d.own("not-you.by")
+		d.Title, d.Intro, notYou = d.own("title.by"), d.own("intro.by", "By", by), d.own("not-you.by")
 	}
 	d.about()
 	var names []string
@@ -114,6 +143,57 @@ func (r *Renderer) factorRemoved(d *draft, v outbox.FactorRemoved) {
 	d.fact(d.shared("label.reason"), clean(v.Reason, reasonMax))
 	d.fact(d.shared("label.when"), d.when(v.At))
 	d.Note = d.own("note")
+	return r.notMe(d, notYou, v.NotMe)
+}
+
+func (r *Renderer) factorDisabled(d *draft, v outbox.FactorDisabled) error {
+	notYou := d.own("not-you")
+	switch v.Factor {
+	case "password":
+		d.Intro, d.Note, notYou = d.own("intro.password"), d.own("note.password"), d.own("not-you.password")
+	case "recovery":
+		d.Intro, d.Note = d.own("intro"), d.own("note.recovery")
+	default:
+		d.Intro, d.Note = d.own("intro"), d.own("note")
+	}
+	d.about()
+	d.fact(d.shared("label.disabled"), d.factor(v.Factor))
+	d.fact(d.shared("label.when"), d.when(v.At))
+	return r.notMe(d, notYou, v.NotMe)
+}
+
+func (r *Renderer) recoveryUsed(d *draft, v outbox.RecoveryUsed) error {
+	d.Intro = d.own("intro", "Count", v.Left)
+	if v.Left < 1 {
+		d.Intro = d.own("intro.none")
+	}
+	d.about()
+	d.fact(d.shared("label.when"), d.when(v.At))
+	d.Note = d.own("note")
+	return r.notMe(d, d.own("not-you"), v.NotMe)
+}
+
+func (r *Renderer) newDevice(d *draft, v outbox.NewDevice) error {
+	d.Intro = d.own("intro")
+	d.about()
+	d.fact(d.shared("label.device"), clean(v.Device, nameMax))
+	d.fact(d.shared("label.address"), clean(v.Address, nameMax))
+	d.fact(d.shared("label.when"), d.when(v.At))
+	d.Note = d.own("note")
+	return r.notMe(d, d.own("not-you"), v.NotMe)
+}
+
+func (r *Renderer) accessCode(d *draft, v outbox.AccessCode) error {
+	by := clean(v.By, nameMax)
+	d.Intro = d.own("intro", "By", by)
+	if by == "" {
+		d.Intro = d.own("intro.nobody")
+	}
+	d.about()
+	d.fact(d.shared("label.by"), by)
+	d.fact(d.shared("label.code-ends"), d.when(v.Until))
+	d.Note = d.own("note")
+	return r.notMe(d, d.own("not-you"), v.NotMe)
 }
 
 func (r *Renderer) roleChanged(d *draft, v outbox.RoleChanged) {
@@ -126,6 +206,20 @@ func (r *Renderer) roleChanged(d *draft, v outbox.RoleChanged) {
 	d.fact(d.shared("label.by"), clean(v.By, nameMax))
 	d.fact(d.shared("label.when"), d.when(v.At))
 	d.NotYou = d.own("not-you")
+}
+
+// notMe says what to do if it was not the receiver, with the link that does it. A mail that waits since before there was such a link
+// goes out without it.
+func (r *Renderer) notMe(d *draft, advice, token string) error {
+	d.NotYou = advice
+	if token == "" {
+		return nil
+	}
+	to, err := r.page("not-me", token)
+	if err == nil {
+		d.NotMe = d.link(d.shared("not-me"), to.String())
+	}
+	return err
 }
 
 // page returns the address of a page of a one-time link.

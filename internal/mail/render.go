@@ -72,6 +72,7 @@ type draft struct {
 	Fallback string // sentence above the action's address, for programs that show no buttons
 	Note     string // what happens next
 	NotYou   string // what to do if it was not the receiver
+	NotMe    link   // where that can be done at once
 	SignIn   link
 	Footer   string // why the receiver has this mail
 	Closing  string // that nobody reads replies

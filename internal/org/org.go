@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -62,7 +63,8 @@ func (o Org) HomePath() string { return "/o/" + o.Slug + "/" }
 
 // settings is what an organisation sets for itself; what is absent has its default.
 type settings struct {
-	SecondFactor policy.Mode `json:"second_factor,omitempty"`
+	SecondFactor    policy.Mode `json:"second_factor,omitempty"`
+	PasswordHistory int         `json:"password_history,omitempty"` // policy.Rules.History
 }
 
 const columns = `o.id, n.parent_id, n.kind, n.state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.settings`
@@ -83,6 +85,7 @@ func scan(row sqldb.Row) (o Org, err error) {
 	if s.SecondFactor != "" {
 		o.Rules.SecondFactor = s.SecondFactor
 	}
+	o.Rules.History = min(max(s.PasswordHistory, 0), policy.MostHistory)
 	return o, nil
 }
 
@@ -140,6 +143,8 @@ func CheckName(s string) (string, *refusal.Error) {
 	switch {
 	case s == "":
 		return "", refusal.Field("name", "name.missing")
+	case !utf8.ValidString(s):
+		return "", refusal.Field("name", "name.form")
 	case len([]rune(s)) > 100:
 		return "", refusal.Field("name", "name.long", "Most", 100)
 	}
@@ -149,6 +154,14 @@ func CheckName(s string) (string, *refusal.Error) {
 		}
 	}
 	return s, nil
+}
+
+// CheckTimeZone returns a refusal at the field "time_zone" unless s is the IANA name of a time zone that this machine knows.
+func CheckTimeZone(s string) *refusal.Error {
+	if _, err := time.LoadLocation(s); err != nil || s == "" || s == "Local" || len(s) > 60 { // Local would be the machine's own
+		return refusal.Field("time_zone", "time_zone.unknown")
+	}
+	return nil
 }
 
 // Fold returns a text's search form: NFC and case-folded.
@@ -189,14 +202,11 @@ func Create(tx sqldb.Tx, now time.Time, actor access.Actor, n New) (Org, error) 
 	if o.TimeZone == "" {
 		o.TimeZone = "UTC"
 	}
-	var languageFault, zoneFault *refusal.Error
+	var languageFault *refusal.Error
 	if _, ok := locale.Parse(string(o.Language)); !ok {
 		languageFault = refusal.Field("language", "language.unknown")
 	}
-	if _, err := time.LoadLocation(o.TimeZone); err != nil || len(o.TimeZone) > 60 {
-		zoneFault = refusal.Field("time_zone", "time_zone.unknown")
-	}
-	if err := refusal.All(nameFault, slugFault, languageFault, zoneFault); err != nil {
+	if err := refusal.All(nameFault, slugFault, languageFault, CheckTimeZone(o.TimeZone)); err != nil {
 		return o, err
 	}
 	taken, err := sqldb.One(tx, sqldb.Value[int64], `select count(*) from orgs where slug_key = $1`, slug)

@@ -20,7 +20,6 @@ import (
 	"doorward/internal/access"
 	"doorward/internal/audit"
 	"doorward/internal/id"
-	"doorward/internal/refusal"
 	"doorward/internal/secret"
 	"doorward/internal/sqldb"
 )
@@ -125,6 +124,7 @@ func Discard(tx sqldb.Tx, account id.Account, kinds ...Kind) error {
 
 const (
 	leaseTime = 30 * time.Second
+	sendTime  = 25 * time.Second // for one try: less than the lease, so that nobody else begins while it goes on
 	batch     = 10
 	mostTries = 15
 )
@@ -181,6 +181,12 @@ func (q *Queue) Work(ctx context.Context) (int, error) {
 
 func (q *Queue) attempt(ctx context.Context, m Message) error {
 	now := q.Now()
+	if now.Add(sendTime).After(m.Due) { // those before it in the batch took their time
+		held, err := q.renew(ctx, m)
+		if err != nil || !held {
+			return err
+		}
+	}
 	if !m.Expires.After(now) {
 		return q.bury(ctx, m, "expired before it could be delivered")
 	}
@@ -188,8 +194,7 @@ func (q *Queue) attempt(ctx context.Context, m Message) error {
 	if m.Data, err = q.open(m); err != nil {
 		return q.bury(ctx, m, err.Error())
 	}
-	// The lease must outlive the try.
-	send, cancel := context.WithTimeout(ctx, leaseTime-5*time.Second)
+	send, cancel := context.WithTimeout(ctx, sendTime)
 	err = q.Deliver(send, m)
 	cancel()
 	switch {
@@ -206,10 +211,22 @@ func (q *Queue) attempt(ctx context.Context, m Message) error {
 	}
 	q.Log.Warn("mail not delivered yet", "message", m.ID, "kind", m.Kind, "try", m.Tries, "error", reason(err))
 	return q.DB.Write(ctx, func(tx sqldb.Tx) error {
-		_, dbErr := tx.Exec(`update outbox set state = 'ready', due_at = $1, last_error = $2 where id = $3 and state = 'running'`,
-			sqldb.Micros(q.Now().Add(backoff(m.Tries))), reason(err), m.ID)
+		_, dbErr := tx.Exec(`update outbox set state = 'ready', due_at = $1, last_error = $2 where id = $3 and state = 'running' and tries = $4`,
+			sqldb.Micros(q.Now().Add(backoff(m.Tries))), reason(err), m.ID, m.Tries)
 		return dbErr
 	})
+}
+
+// renew takes a lease anew; false means that it ran out and someone else has the message now, or that it was withdrawn. The number of
+// tries tells whose lease it is: each lease counts one.
+func (q *Queue) renew(ctx context.Context, m Message) (bool, error) {
+	var n int64
+	err := q.DB.Write(ctx, func(tx sqldb.Tx) (err error) {
+		n, err = tx.Exec(`update outbox set due_at = $1 where id = $2 and state = 'running' and tries = $3`,
+			sqldb.Micros(q.Now().Add(leaseTime)), m.ID, m.Tries)
+		return err
+	})
+	return n == 1, err
 }
 
 // backoff is the wait after the nth try: 5 s, 10 s, … up to an hour.
@@ -229,7 +246,8 @@ func reason(err error) string {
 func (q *Queue) bury(ctx context.Context, m Message, why string) error {
 	q.Log.Error("mail given up", "message", m.ID, "kind", m.Kind, "error", why)
 	return q.DB.Write(ctx, func(tx sqldb.Tx) error {
-		n, err := tx.Exec(`update outbox set state = 'dead', box = null, last_error = $1 where id = $2 and state = 'running'`, why, m.ID)
+		n, err := tx.Exec(`update outbox set state = 'dead', box = null, last_error = $1 where id = $2 and state = 'running' and tries = $3`,
+			why, m.ID, m.Tries)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -256,6 +274,16 @@ func (q *Queue) open(m Message) (Data, error) {
 		return decode[FactorAdded](plain)
 	case KindFactorRemoved:
 		return decode[FactorRemoved](plain)
+	case KindFactorDisabled:
+		return decode[FactorDisabled](plain)
+	case KindRecoveryUsed:
+		return decode[RecoveryUsed](plain)
+	case KindNewDevice:
+		return decode[NewDevice](plain)
+	case KindAccessCode:
+		return decode[AccessCode](plain)
+	case KindSetup:
+		return decode[Setup](plain)
 	case KindRoleChanged:
 		return decode[RoleChanged](plain)
 	}
@@ -307,6 +335,3 @@ func UsesKey(tx sqldb.Tx, key string) (bool, error) {
 	}
 	return false, nil
 }
-
-// ErrGone is what Deliver returns when the receiver no longer exists: the message is given up.
-var ErrGone = refusal.New(refusal.NotFound, "error.not_found")

@@ -13,10 +13,16 @@ type Step string
 // The steps, in the order in which Decide asks for them.
 const (
 	AskPassword   Step = "password"
+	AskPasskey    Step = "passkey"
 	AskTOTP       Step = "totp"
+	AskRecovery   Step = "recovery"
+	AskAccessCode Step = "access-code"
 	ProveMailbox  Step = "mail-code"
 	ChooseFactor  Step = "enrol"
 	EnrolTOTP     Step = "enrol-totp"
+	EnrolPasskey  Step = "enrol-passkey"
+	ShowRecovery  Step = "recovery-codes"
+	OfferPasskey  Step = "passkey-offer"
 	Refuse        Step = "refuse"
 	FinishSession Step = "finish"
 )
@@ -48,12 +54,20 @@ type Facts struct {
 
 	// What was proved in this attempt, and what is enrolled.
 	PasswordProved bool
+	PasskeyAlone   bool // a passkey that verified the person: password and second factor in one
 	SecondProved   bool
-	Enrolled       []Step // AskTOTP, … : second factors that are active and can be asked for
+	CodeProved     bool   // a temporary access code: lets enrol, nothing else
+	Trusted        bool   // a remembered device of this account
+	Enrolled       []Step // AskPasskey, AskTOTP: second factors that are active, preferred first
+	Recovery       bool   // unused recovery codes are left
+	AccessCode     bool   // a temporary access code is waiting
+	Asking         Step   // what the person chose to be asked for, if they may
 	SecondDisabled bool   // no second factor is left but ones that too many failures disabled
-	Enrolling      Step   // EnrolTOTP once the person has chosen
+	Enrolling      Step   // EnrolTOTP or EnrolPasskey once the person has chosen
 	MailProved     bool   // the mailbox was proved in this attempt
 	LinkUsed       time.Time
+	CodesUnseen    bool // recovery codes were made in this attempt and not confirmed yet
+	Offer          bool // a passkey should be offered at the end
 
 	// Rights. An account of another organisation that comes in by delegation has Target set.
 	Roles          int  // roles that count now
@@ -75,18 +89,24 @@ const LinkTrust = 48 * time.Hour
 // Decide says what a sign-in needs next. It tells nothing about the account until every factor that is enrolled has been proved;
 // only then come the plain refusals, and only after those may anything be enrolled.
 func Decide(f Facts) Decision {
-	if !f.Known || !f.PasswordProved {
+	if !f.Known || !f.PasswordProved && !f.PasskeyAlone {
 		return Decision{Step: AskPassword}
 	}
-	if len(f.Enrolled) > 0 && !f.SecondProved {
-		return Decision{Step: f.Enrolled[0]}
+	second := f.SecondProved || f.PasskeyAlone
+	if !second && !f.CodeProved && !trusted(f) && (len(f.Enrolled) > 0 || f.SecondDisabled) {
+		if ways := Ways(f); slices.Contains(ways, f.Asking) {
+			return Decision{Step: f.Asking}
+		} else if len(ways) > 0 {
+			return Decision{Step: ways[0]}
+		}
 	}
 	if r := refusalOf(f); r != "" {
 		return Decision{Step: Refuse, Reason: r}
 	}
-	if !f.SecondProved && f.Rules.Demands(f.Administrative, f.Now) {
-		// A password alone enrols nothing: a link used less than 48 hours ago vouches for the mailbox, else a mailed code does.
-		vouched := !f.LinkUsed.IsZero() && f.Now.Sub(f.LinkUsed) < LinkTrust
+	if !second && !trusted(f) && (f.CodeProved || f.Rules.Demands(f.Administrative, f.Now)) {
+		// A password alone enrols nothing: a link used less than 48 hours ago vouches for the mailbox, or an administrator's code for
+		// the person, else a mailed code does.
+		vouched := f.CodeProved || !f.LinkUsed.IsZero() && f.Now.Sub(f.LinkUsed) < LinkTrust
 		switch {
 		case !vouched && !f.MailProved:
 			return Decision{Step: ProveMailbox}
@@ -95,8 +115,31 @@ func Decide(f Facts) Decision {
 		}
 		return Decision{Step: ChooseFactor}
 	}
+	switch {
+	case f.CodesUnseen:
+		return Decision{Step: ShowRecovery}
+	case f.Offer && f.Enrolling == EnrolPasskey:
+		return Decision{Step: EnrolPasskey}
+	case f.Offer:
+		return Decision{Step: OfferPasskey}
+	}
 	return Decision{Step: FinishSession}
 }
+
+// Ways lists what can stand for the second factor now, preferred first: the enrolled ones, recovery codes, a temporary code.
+func Ways(f Facts) []Step {
+	ways := slices.Clone(f.Enrolled)
+	if f.Recovery {
+		ways = append(ways, AskRecovery)
+	}
+	if f.AccessCode {
+		ways = append(ways, AskAccessCode)
+	}
+	return ways
+}
+
+// trusted tells whether a remembered device spares the second factor: never an administrator, and only where the rules allow it.
+func trusted(f Facts) bool { return f.Trusted && f.Rules.Remember > 0 && !f.Administrative }
 
 func refusalOf(f Facts) Reason {
 	switch {
@@ -106,7 +149,7 @@ func refusalOf(f Facts) Reason {
 		return OrgSuspended
 	case f.Deleting:
 		return OrgDeleting
-	case f.SecondDisabled && !f.SecondProved:
+	case f.SecondDisabled && !f.SecondProved && !f.PasskeyAlone && !f.CodeProved:
 		return FactorDisabled
 	case f.Target && !f.TargetAllowed:
 		return NotAdded
@@ -120,9 +163,9 @@ func refusalOf(f Facts) Reason {
 	return ""
 }
 
-// Allows tells whether a step's answer may be taken now: it must be the step that Decide asks for. Choosing another enrolled factor
+// Allows tells whether a step's answer may be taken now: it must be the step that Decide asks for. Another way to prove the second factor
 // is the one freedom.
 func Allows(f Facts, s Step) bool {
 	d := Decide(f)
-	return d.Step == s || slices.Contains(f.Enrolled, d.Step) && slices.Contains(f.Enrolled, s)
+	return d.Step == s || slices.Contains(Ways(f), d.Step) && slices.Contains(Ways(f), s)
 }

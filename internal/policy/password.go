@@ -7,6 +7,8 @@ type PasswordFacts struct {
 	Bits   int // estimated entropy
 	Common bool
 	Own    bool // it is, or nearly is, the person's name, address or organisation
+
+	Breached bool // it is on the operator's list of stolen passwords
 }
 
 // PasswordFault is why a password is refused; the catalogue says it as "password." + fault.
@@ -14,11 +16,12 @@ type PasswordFault string
 
 // The faults, in the order in which they are told.
 const (
-	TooShort  PasswordFault = "too_short"
-	TooLong   PasswordFault = "too_long"
-	TooOwn    PasswordFault = "too_own"
-	TooCommon PasswordFault = "too_common"
-	TooSimple PasswordFault = "too_simple"
+	TooShort    PasswordFault = "too_short"
+	TooLong     PasswordFault = "too_long"
+	TooOwn      PasswordFault = "too_own"
+	TooCommon   PasswordFault = "too_common"
+	TooBreached PasswordFault = "breached"
+	TooSimple   PasswordFault = "too_simple"
 )
 
 // leastBits is what eight random lower-case letters just reach; eight digits, or a few letters over and over, do not.
@@ -35,6 +38,8 @@ func JudgePassword(f PasswordFacts) PasswordFault {
 		return TooOwn
 	case f.Common:
 		return TooCommon
+	case f.Breached:
+		return TooBreached
 	case f.Bits < leastBits:
 		return TooSimple
 	}

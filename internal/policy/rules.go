@@ -22,6 +22,9 @@ type Rules struct {
 	IdleAdmin time.Duration // an administrator's session ends after so long without use
 	Idle      time.Duration // anyone else's
 	Absolute  time.Duration // any session ends after so long
+	Remember  time.Duration // how long a remembered device spares the second factor; 0: none is remembered
+
+	History int // a new password is none of the last so many, the present one among them; 0: any of them may come again
 }
 
 // Defaults are the rules of an organisation that sets none: everyone needs a second factor at the first sign-in (security.md).
@@ -63,3 +66,6 @@ func (r Rules) MinLength(administrative bool, now time.Time) int {
 
 // MaxLength is the longest password, in characters.
 const MaxLength = 256
+
+// MostHistory is the largest Rules.History: each remembered password costs a hash computation when a new one is chosen.
+const MostHistory = 24

@@ -3,9 +3,7 @@ package secret
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -52,8 +50,14 @@ func ParseCost(s string) (Cost, error) {
 
 func (c Cost) String() string { return fmt.Sprintf("m=%d,t=%d,p=%d", c.Memory, c.Time, c.Threads) }
 
+// The sizes of salt and key in our own hashes, in bytes (RFC 9106 section 4).
+const (
+	saltSize = 16
+	keySize  = 32
+)
+
 // Hasher computes argon2id in a bounded number of slots, so that memory is base plus slots times Cost.Memory however many people
-// sign in at once. Who waits longer than the queue allows is told to come back.
+// sign in at once; a hash that was imported takes what it was made with, within the bounds of CheckHash. Who waits longer than the queue allows is told to come back.
 type Hasher struct {
 	cost    Cost
 	slots   chan struct{}
@@ -67,53 +71,70 @@ type Hasher struct {
 func NewHasher(cost Cost, slots int) *Hasher {
 	h := &Hasher{cost: cost, slots: make(chan struct{}, slots), queue: make(chan struct{}, 2000), waiting: 15 * time.Second}
 	// A hash of nothing known, so that an unknown account costs one computation too. Its salt is random, its key is too.
-	var salt, key [32]byte
+	var salt [saltSize]byte
+	var key [keySize]byte
 	_, _ = rand.Read(salt[:])
 	_, _ = rand.Read(key[:])
-	h.dummy = phc(cost, salt[:16], key[:])
+	h.dummy = phc(cost, salt[:], key[:])
 	return h
 }
 
 // Count returns how many computations were made. Tests compare it between answers that must be alike.
 func (h *Hasher) Count() int64 { return h.count.Load() }
 
+// Cost returns what a computation takes.
+func (h *Hasher) Cost() Cost { return h.cost }
+
+// Key returns the bare argon2id key of a code under a salt, 32 bytes: for sets of codes that share one. It waits for a slot like all others.
+func (h *Hasher) Key(ctx context.Context, code Text, salt []byte, c Cost) ([]byte, error) {
+	return h.compute(ctx, code, salt, c, keySize, nil)
+}
+
 // Hash returns the PHC string of a password with a new salt. The error is a Limited refusal when the pool is overrun.
 func (h *Hasher) Hash(ctx context.Context, password Text) (string, error) {
-	var salt [16]byte
+	var salt [saltSize]byte
 	_, _ = rand.Read(salt[:])
-	key, err := h.compute(ctx, password, salt[:], h.cost, 32, nil)
+	key, err := h.compute(ctx, password, salt[:], h.cost, keySize, nil)
 	if err != nil {
 		return "", err
 	}
 	return phc(h.cost, salt[:], key), nil
 }
 
-// Verify compares a password with a PHC string. An empty PHC string costs the same and never matches. rehash tells that the hash
-// was made with other parameters than today's. check, unless it is nil, is asked once a slot is free, just before the computation;
-// its error is returned.
-func (h *Hasher) Verify(ctx context.Context, password Text, stored string, check func() error) (ok, rehash bool, err error) {
-	known := stored != ""
+// Verify compares a password with its hash, ours or one of the kinds that CheckHash lists. An empty hash costs one computation of ours
+// and never matches. rehash tells that the hash was made in another way than ours are today. check, unless it is nil, is asked once a
+// slot is free, just before the computation; its error is returned.
+func (h *Hasher) Verify(ctx context.Context, password Text, hash string, check func() error) (ok, rehash bool, err error) {
+	known := hash != ""
 	if !known {
-		stored = h.dummy
+		hash = h.dummy
 	}
-	cost, salt, want, err := parsePHC(stored)
+	s, err := readHash(hash)
 	if err != nil {
 		return false, false, err
 	}
-	key, err := h.compute(ctx, password, salt, cost, uint32(len(want)), check)
-	if err != nil {
-		return false, false, err
-	}
-	ok = subtle.ConstantTimeCompare(key, want) == 1 && known
-	return ok, cost != h.cost, nil
+	err = h.inSlot(ctx, check, func() (err error) {
+		ok, err = s.fits([]byte(password))
+		return err
+	})
+	return ok && known && err == nil, s.cost != h.cost, err
 }
 
-func (h *Hasher) compute(ctx context.Context, password Text, salt []byte, c Cost, length uint32, check func() error) ([]byte, error) {
+func (h *Hasher) compute(ctx context.Context, password Text, salt []byte, c Cost, length uint32, check func() error) (key []byte, err error) {
+	err = h.inSlot(ctx, check, func() error {
+		key = argon2.IDKey([]byte(password), salt, c.Time, c.Memory, c.Threads, length)
+		return nil
+	})
+	return key, err
+}
+
+// inSlot runs one computation as soon as a slot is free.
+func (h *Hasher) inSlot(ctx context.Context, check, computation func() error) error {
 	select {
 	case h.queue <- struct{}{}:
 		defer func() { <-h.queue }()
 	default:
-		return nil, refusal.Wait(10 * time.Second)
+		return refusal.Wait(10 * time.Second)
 	}
 	timer := time.NewTimer(h.waiting)
 	defer timer.Stop()
@@ -121,39 +142,21 @@ func (h *Hasher) compute(ctx context.Context, password Text, salt []byte, c Cost
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-timer.C:
-		return nil, refusal.Wait(10 * time.Second)
+		return refusal.Wait(10 * time.Second)
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 	if check != nil {
 		if err := check(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	h.count.Add(1)
-	return argon2.IDKey([]byte(password), salt, c.Time, c.Memory, c.Threads, length), nil
+	return computation()
 }
 
 // phc writes the string form of the Password Hashing Competition, as the argon2 reference implementation does.
 func phc(c Cost, salt, key []byte) string {
 	return fmt.Sprintf("$argon2id$v=%d$%s$%s$%s", argon2.Version, c,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
-}
-
-func parsePHC(s string) (c Cost, salt, key []byte, err error) {
-	part := strings.Split(s, "$")
-	if len(part) != 6 || part[0] != "" || part[1] != "argon2id" || part[2] != "v=19" {
-		return c, nil, nil, errors.New("secret: not an argon2id hash")
-	}
-	if c, err = ParseCost(part[3]); err != nil {
-		return c, nil, nil, err
-	}
-	if salt, err = base64.RawStdEncoding.DecodeString(part[4]); err != nil {
-		return c, nil, nil, err
-	}
-	key, err = base64.RawStdEncoding.DecodeString(part[5])
-	if err == nil && (len(key) < 16 || len(salt) < 8) {
-		err = errors.New("secret: argon2id hash too short")
-	}
-	return c, salt, key, err
 }

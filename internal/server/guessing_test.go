@@ -127,7 +127,7 @@ func TestGuessesAtOnce(t *testing.T) {
 
 		// Guesses at someone who is not there are slowed down in the same way.
 		was = hashes()
-		w.Exec(`delete from events where action = 'signin.failed'`)
+		w.Exec(`update events set action = 'signin.failed.before' where action = 'signin.failed'`)
 		w.Clock.Move(15 * time.Minute)
 		guess(identified(w.World, "fabrikam", "nobody@fabrikam.example"), "password", "password", "a wrong passphrase 1")
 		if n := hashes() - was; n > 5 {
@@ -153,19 +153,13 @@ func TestWaits(t *testing.T) {
 					wait = min(time.Second<<(n-5), 15*time.Minute)
 				}
 				for range 2 { // who asks too early is told so, and it does not count
-					r := try(who, doortest.Password)
 					if wait == 0 {
 						break
 					}
+					r := try(who, doortest.Password)
 					if r.Status != http.StatusTooManyRequests || r.Head.Get("Retry-After") != strconv.Itoa(int(wait.Seconds())) || r.Page() != "login.password" {
 						t.Fatalf("after failure %d of %s: %d, Retry-After %q, want %s", n, who, r.Status, r.Head.Get("Retry-After"), wait)
 					}
-				}
-				if n < 4 { // a right password begins anew
-					w.Exec(`update throttles set failures = $1 where key like 'password:%' or key like 'unknown:%'`, n)
-				}
-				if n == 4 {
-					w.Exec(`update throttles set failures = 4, blocked_until = 0 where key like 'password:%' or key like 'unknown:%'`)
 				}
 			}
 			if n >= 5 {
@@ -294,6 +288,7 @@ func TestHundredWrongPasswords(t *testing.T) {
 		}
 		// A success before the bound begins anew.
 		wrong(stays, 99)
+		w.Clock.Move(time.Hour)
 		if !w.signsIn(stays, doortest.Password) {
 			t.Fatal("99 failures disable the password")
 		}

@@ -264,3 +264,8 @@ func settle(w *doortest.World) {
 
 // databases are what the tests run on.
 var databases = []sqldb.Dialect{sqldb.SQLite, sqldb.Postgres}
+
+// texts returns the one column that a query gives.
+func texts(w *doortest.World, query string, args ...any) ([]string, error) {
+	return sqldb.All(w.DB.Read(w.T.Context()), sqldb.Value[string], query, args...)
+}

@@ -81,15 +81,11 @@ func New(h *House) (*Server, error) {
 	for _, r := range s.Console.Routes() {
 		mux.Handle(r.Pattern, s.Kit.Handle(r.Handle))
 	}
-	// Forms are taken from our own origin alone: Sec-Fetch-Site, or Origin compared with the public URL.
-	cross := http.NewCrossOriginProtection()
-	if err := cross.AddTrustedOrigin(public.String()); err != nil {
-		return nil, err
-	}
-	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	deny := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.Kit.Fail(w, r, refusal.New(refusal.Forbidden, "error.cross_origin"))
-	}))
-	s.Handler = s.Kit.Wrap(http.MaxBytesHandler(s.requests(cross.Handler(s.Kit.Routes(mux)), client), 1<<20))
+	})
+	own := ownOrigin(public.String(), deny, s.Kit.Routes(mux))
+	s.Handler = s.Kit.Wrap(http.MaxBytesHandler(s.requests(own, client), 1<<20))
 	if h.Settings.MetricsListen != "" {
 		s.metrics = newMetrics(s)
 		s.Handler = s.metrics.wrap(s.Handler, mux)

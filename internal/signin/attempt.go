@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"doorward/internal/access"
@@ -35,19 +36,28 @@ type Attempt struct {
 
 // Proved is what the attempt knows besides its columns: the proofs, and where the person wanted to go.
 type Proved struct {
-	Slug      string `json:"slug"`                 // tenant domain as in the address
-	To        string `json:"to,omitempty"`         // path to go on to
-	Target    string `json:"target,omitempty"`     // tenant domain of another organisation that To leads into
-	Password  int64  `json:"password,omitempty"`   // when, in microseconds
-	Second    int64  `json:"second,omitempty"`     //
-	Method    string `json:"method,omitempty"`     // kind of the second factor
-	Mailbox   int64  `json:"mailbox,omitempty"`    //
-	Enrolling string `json:"enrolling,omitempty"`  // kind of factor chosen
-	MailCode  []byte `json:"mail_code,omitempty"`  // sealed
-	MailUntil int64  `json:"mail_until,omitempty"` // when the code ends
-	MailTries int    `json:"mail_tries,omitempty"` // wrong codes so far
-	Reason    string `json:"reason,omitempty"`     // why it was refused
-	Request   string `json:"request,omitempty"`    // the request that was refused, to quote
+	Slug      string            `json:"slug"`                 // tenant domain as in the address
+	To        string            `json:"to,omitempty"`         // path to go on to
+	Target    string            `json:"target,omitempty"`     // tenant domain of another organisation that To leads into
+	Password  int64             `json:"password,omitempty"`   // when, in microseconds
+	Second    int64             `json:"second,omitempty"`     //
+	Method    string            `json:"method,omitempty"`     // kind of the second factor
+	Alone     bool              `json:"alone,omitempty"`      // a passkey that verified the person stands for password and second factor
+	Code      int64             `json:"code,omitempty"`       // a temporary access code was proved
+	Asking    string            `json:"asking,omitempty"`     // step that the person chose
+	Remember  bool              `json:"remember,omitempty"`   // the person wants this device remembered
+	Device    string            `json:"device,omitempty"`     // the device that was recognised, when it is a remembered one
+	Mailbox   int64             `json:"mailbox,omitempty"`    //
+	Enrolling string            `json:"enrolling,omitempty"`  // kind of factor chosen
+	MailCode  []byte            `json:"mail_code,omitempty"`  // sealed
+	MailUntil int64             `json:"mail_until,omitempty"` // when the code ends
+	MailTries int               `json:"mail_tries,omitempty"` // wrong codes so far
+	Question  *factor.Challenge `json:"question,omitempty"`   // to an authenticator; good once
+	Options   json.RawMessage   `json:"options,omitempty"`    // what the browser needs for it, or to make a passkey
+	Codes     []byte            `json:"codes,omitempty"`      // recovery codes until they are confirmed, sealed
+	Later     bool              `json:"later,omitempty"`      // the person does not want the passkey that was offered
+	Reason    string            `json:"reason,omitempty"`     // why it was refused
+	Request   string            `json:"request,omitempty"`    // the request that was refused, to quote
 }
 
 const attemptColumns = `id, org_id, account_id, identifier, state, step, seq, rev, data, created_at, expires_at`
@@ -125,11 +135,11 @@ func save(tx sqldb.Tx, a Attempt, fresh secret.Text) error {
 	}
 	var n int64
 	if fresh == "" {
-		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, rev = rev + 1 where id = $4 and rev = $5 and state = 'open'`,
-			a.State, a.Step, string(data), a.ID, a.Rev)
+		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, account_id = $4, rev = rev + 1 where id = $5 and rev = $6 and state = 'open'`,
+			a.State, a.Step, string(data), sqldb.Null(a.Account), a.ID, a.Rev)
 	} else {
-		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, rev = rev + 1, secret_hash = $4 where id = $5 and rev = $6 and state = 'open'`,
-			a.State, a.Step, string(data), secret.Hash(fresh), a.ID, a.Rev)
+		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, account_id = $4, rev = rev + 1, secret_hash = $5 where id = $6 and rev = $7 and state = 'open'`,
+			a.State, a.Step, string(data), sqldb.Null(a.Account), secret.Hash(fresh), a.ID, a.Rev)
 	}
 	if err == nil && n == 0 {
 		err = ErrStartAgain
@@ -171,21 +181,43 @@ func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
 	f.Active = s.Account.State == account.Active
 	f.Suspended, f.Deleting = s.Org.State == access.Suspended, s.Org.State == access.Deleting
 	f.PasswordProved = a.Proved.Password > 0
+	f.PasskeyAlone = a.Proved.Alone
 	f.SecondProved = a.Proved.Second > 0
+	f.CodeProved = a.Proved.Code > 0
 	f.MailProved = a.Proved.Mailbox > 0
 	f.LinkUsed = s.Account.LinkUsed
-	if a.Proved.Enrolling == string(factor.TOTP) {
-		f.Enrolling = policy.EnrolTOTP
-	}
+	f.Asking = policy.Step(a.Proved.Asking)
+	f.CodesUnseen = a.Proved.Codes != nil
+	f.Enrolling = map[string]policy.Step{string(factor.TOTP): policy.EnrolTOTP, string(factor.Passkey): policy.EnrolPasskey}[a.Proved.Enrolling]
 	factors, err := factor.List(tx, a.Account)
 	if err != nil {
 		return s, err
 	}
 	s.seconds = factor.Seconds(factors, factor.Active)
-	if len(s.seconds) > 0 {
-		f.Enrolled = []policy.Step{policy.AskTOTP}
+	passkeys := 0
+	for _, one := range s.seconds {
+		switch one.Kind {
+		case factor.Passkey:
+			if passkeys++; passkeys == 1 {
+				f.Enrolled = append([]policy.Step{policy.AskPasskey}, f.Enrolled...)
+			}
+		case factor.TOTP:
+			if !slices.Contains(f.Enrolled, policy.AskTOTP) {
+				f.Enrolled = append(f.Enrolled, policy.AskTOTP)
+			}
+		}
 	}
 	f.SecondDisabled = len(s.seconds) == 0 && len(factor.Seconds(factors, factor.Disabled)) > 0
+	for _, one := range factors {
+		f.Recovery = f.Recovery || one.Kind == factor.Recovery && one.Left() > 0
+		f.AccessCode = f.AccessCode || one.Kind == factor.AccessCodeKind && now.Before(one.Until())
+	}
+	f.Offer = d.Relying != nil && offers(s.Account, now) && passkeys == 0 && f.PasswordProved && f.SecondProved && a.Proved.Method != string(factor.Recovery) && !a.Proved.Later
+	if a.Proved.Device != "" {
+		if f.Trusted, err = trusted(tx, a.Account, a.Org, a.Proved.Device, now); err != nil {
+			return s, err
+		}
+	}
 	assignments, err := access.Assignments(tx, a.Account)
 	if err != nil {
 		return s, err
@@ -205,6 +237,16 @@ func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
 		f.TargetAllowed, err = d.mayEnter(tx, s, a.Proved.Target)
 	}
 	return s, err
+}
+
+// A passkey is offered three times in all, and not again within a month.
+const (
+	mostOffers    = 3
+	betweenOffers = 30 * 24 * time.Hour
+)
+
+func offers(a account.Account, now time.Time) bool {
+	return a.Offers < mostOffers && now.Sub(a.OfferedAt) >= betweenOffers
 }
 
 // mayEnter tells whether the guard lets the account into the organisation with that tenant domain. One that does not exist is

@@ -11,6 +11,7 @@ package signin
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -40,6 +41,8 @@ type Desk struct {
 	Vault  *secret.Vault
 	Hasher *secret.Hasher
 	Now    func() time.Time
+
+	Relying *factor.Relying // for passkeys
 }
 
 // Start is what a sign-in begins with.
@@ -63,6 +66,7 @@ type Progress struct {
 type Finished struct {
 	Session Session
 	Secret  secret.Text // for the session cookie
+	Device  secret.Text // for the device cookie; empty when the browser's is good
 	To      string      // path to go to
 }
 
@@ -132,6 +136,11 @@ type View struct {
 	Org      org.Org // zero when it does not exist
 	Account  account.Account
 	Setup    factor.TOTPSetup  // with policy.EnrolTOTP
+	Options  json.RawMessage   // with policy.AskPasskey, policy.EnrolPasskey: what the browser needs
+	Codes    []string          // with policy.ShowRecovery
+	Ways     []policy.Step     // what can stand for the second factor, when one is asked for
+	Remember time.Duration     // how long this device may be remembered; 0: not at all
+	MayEnrol []string          // with policy.ChooseFactor: factor kinds
 	Asks     []account.Account // with a refusal: whom to ask
 }
 
@@ -161,6 +170,15 @@ func (d *Desk) View(ctx context.Context, k Key) (View, error) {
 		if v.Setup, ok, err = factor.PendingTOTP(tx, d.Vault, a.Account, s.Org.Name, s.Account.Email); err == nil && !ok {
 			v.Decision = policy.Decision{Step: policy.ChooseFactor}
 		}
+	case policy.AskTOTP, policy.AskPasskey, policy.AskRecovery, policy.AskAccessCode:
+		v.Ways, v.Options = policy.Ways(s.Facts), a.Proved.Options
+		if !s.Facts.Administrative {
+			v.Remember = s.Facts.Rules.Remember
+		}
+	case policy.EnrolPasskey:
+		v.Options = a.Proved.Options
+	case policy.ShowRecovery:
+		v.Codes, err = d.shownCodes(a)
 	case policy.Refuse:
 		v.Asks, err = account.Administrators(tx, a.Org, d.Now())
 	}
@@ -169,7 +187,7 @@ func (d *Desk) View(ctx context.Context, k Key) (View, error) {
 
 // answer takes the answer to one step inside a transaction: prove has the effect, and changes the attempt's proofs; then Decide says what
 // is next. Whatever has changed since the page was shown counts: the facts are read here.
-func (d *Desk) answer(ctx context.Context, k Key, step policy.Step, client access.Client, replaces secret.Text,
+func (d *Desk) answer(ctx context.Context, k Key, step policy.Step, client access.Client, held Held,
 	prove func(tx sqldb.Tx, a *Attempt, s scene) error) (Progress, error) {
 	var p Progress
 	err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
@@ -192,7 +210,7 @@ func (d *Desk) answer(ctx context.Context, k Key, step policy.Step, client acces
 		if err := prove(tx, &a, s); err != nil {
 			return err
 		}
-		p, err = d.advance(tx, k, a, seq, client, replaces)
+		p, err = d.advance(tx, k, a, seq, client, held)
 		return err
 	})
 	if err != nil { // nothing was stored, so the browser's key is still the one that it holds
@@ -202,7 +220,7 @@ func (d *Desk) answer(ctx context.Context, k Key, step policy.Step, client acces
 }
 
 // advance asks Decide what is next and stores it, or finishes.
-func (d *Desk) advance(tx sqldb.Tx, k Key, a Attempt, seq int64, client access.Client, replaces secret.Text) (Progress, error) {
+func (d *Desk) advance(tx sqldb.Tx, k Key, a Attempt, seq int64, client access.Client, held Held) (Progress, error) {
 	s, err := d.look(tx, a)
 	if err != nil {
 		return Progress{}, err
@@ -217,7 +235,7 @@ func (d *Desk) advance(tx sqldb.Tx, k Key, a Attempt, seq int64, client access.C
 		if err := save(tx, a, fresh); err != nil {
 			return p, err
 		}
-		if p.Finished, err = d.finish(tx, a, s, seq, client, replaces); err != nil {
+		if p.Finished, err = d.finish(tx, a, s, seq, client, held); err != nil {
 			return p, err
 		}
 	case policy.Refuse:
@@ -227,6 +245,15 @@ func (d *Desk) advance(tx sqldb.Tx, k Key, a Attempt, seq int64, client access.C
 		}
 		if err := audit.Record(tx, d.Now(), audit.Event{Org: a.Org, Action: audit.SignInRefused, Outcome: audit.Refused, Reason: string(dec.Reason),
 			Actor: personActor(s.Account, client), Target: audit.TargetOf(a.Account)}); err != nil {
+			return p, err
+		}
+	case policy.AskPasskey:
+		if a.Proved.Question == nil {
+			if err := d.ask(tx, &a); err != nil {
+				return p, err
+			}
+		}
+		if err := save(tx, a, fresh); err != nil {
 			return p, err
 		}
 	case policy.ProveMailbox:
@@ -278,7 +305,7 @@ func (d *Desk) failed(ctx context.Context, a Attempt, step policy.Step, client a
 var errPassword = refusal.Field("password", "login.password.wrong")
 
 // Password answers the password step. Every answer that is not right costs one hash computation and reads alike.
-func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client access.Client, replaces secret.Text) (Progress, error) {
+func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client access.Client, held Held) (Progress, error) {
 	read := d.DB.Read(ctx)
 	a, err := d.open(read, k)
 	if err != nil {
@@ -333,7 +360,7 @@ func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client ac
 			return Progress{}, err
 		}
 	}
-	return d.answer(ctx, k, policy.AskPassword, client, replaces, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	return d.answer(ctx, k, policy.AskPassword, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
 		// The password may have been changed while it was compared.
 		now, g, err := factor.PasswordOf(tx, a.Account)
 		if err != nil || now != phc || g != f {
@@ -345,6 +372,11 @@ func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client ac
 			}
 		}
 		a.Proved.Password = sqldb.Micros(d.Now())
+		if device, ok, err := recognised(tx, a.Account, held.Device); err != nil {
+			return err
+		} else if ok {
+			a.Proved.Device = string(device.ID)
+		}
 		return throttle.Clear(tx, tries)
 	})
 }
@@ -354,13 +386,17 @@ func (d *Desk) disableFactor(ctx context.Context, a Attempt, f id.Factor, kind f
 		if err := factor.Disable(tx, f); err != nil {
 			return err
 		}
+		if err := d.Queue.Enqueue(tx, a.Org, a.Account, outbox.FactorDisabled{Factor: string(kind), At: d.Now()}, 24*time.Hour); err != nil {
+			return err
+		}
 		return audit.Record(tx, d.Now(), audit.Event{Org: a.Org, Action: audit.FactorDisabled, Actor: access.System(), Target: audit.TargetOf(a.Account),
 			Data: map[string]any{"factor": string(kind)}})
 	})
 }
 
-// Code answers the step that asks for an authenticator app's code.
-func (d *Desk) Code(ctx context.Context, k Key, typed string, client access.Client, replaces secret.Text) (Progress, error) {
+// Code answers the step that asks for an authenticator app's code. remember asks to spare it on this device from now on, where the rules allow
+// that.
+func (d *Desk) Code(ctx context.Context, k Key, typed string, remember bool, client access.Client, held Held) (Progress, error) {
 	code, fault := factor.CleanCode(typed)
 	if fault != nil {
 		return Progress{}, fault
@@ -369,11 +405,11 @@ func (d *Desk) Code(ctx context.Context, k Key, typed string, client access.Clie
 	if err != nil {
 		return Progress{}, err
 	}
-	p, err := d.answer(ctx, k, policy.AskTOTP, client, replaces, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	p, err := d.answer(ctx, k, policy.AskTOTP, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
 		if _, err := factor.ProveTOTP(tx, d.Vault, d.Now(), a.Account, factor.Active, code, ""); err != nil {
 			return err
 		}
-		a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.TOTP)
+		a.Proved.Second, a.Proved.Method, a.Proved.Remember = sqldb.Micros(d.Now()), string(factor.TOTP), remember
 		return throttle.Clear(tx, account.CodeTries(string(factor.TOTP), a.Account))
 	})
 	if refusal.Is(err, refusal.Invalid) {
@@ -454,13 +490,13 @@ func (d *Desk) MailAgain(ctx context.Context, k Key, client access.Client) (Prog
 	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-code", string(a.Account), 5, time.Hour)); err != nil {
 		return Progress{}, err
 	}
-	return d.answer(ctx, k, policy.ProveMailbox, client, "", func(tx sqldb.Tx, a *Attempt, s scene) error {
+	return d.answer(ctx, k, policy.ProveMailbox, client, Held{}, func(tx sqldb.Tx, a *Attempt, s scene) error {
 		return d.mailCode(tx, a)
 	})
 }
 
 // Mailbox answers the step that asks for the mailed code.
-func (d *Desk) Mailbox(ctx context.Context, k Key, typed string, client access.Client, replaces secret.Text) (Progress, error) {
+func (d *Desk) Mailbox(ctx context.Context, k Key, typed string, client access.Client, held Held) (Progress, error) {
 	code, fault := factor.CleanCode(typed)
 	if fault != nil {
 		return Progress{}, fault
@@ -470,7 +506,7 @@ func (d *Desk) Mailbox(ctx context.Context, k Key, typed string, client access.C
 		return Progress{}, err
 	}
 	var wrong error
-	p, err := d.answer(ctx, k, policy.ProveMailbox, client, replaces, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	p, err := d.answer(ctx, k, policy.ProveMailbox, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
 		wrong = nil
 		plain := []byte{}
 		if a.Proved.MailCode != nil {
@@ -497,21 +533,31 @@ func (d *Desk) Mailbox(ctx context.Context, k Key, typed string, client access.C
 	return p, err
 }
 
-// Choose answers the step that asks which second factor to enrol.
+// Choose answers the step that asks which second factor to enrol. Choosing again, from the page of the one chosen first, is allowed.
 func (d *Desk) Choose(ctx context.Context, k Key, method string, client access.Client) (Progress, error) {
-	if method != string(factor.TOTP) {
+	if method != string(factor.TOTP) && (method != string(factor.Passkey) || d.Relying == nil) {
 		return Progress{}, refusal.Field("method", "login.enrol.unknown")
 	}
-	return d.answer(ctx, k, policy.ChooseFactor, client, "", func(tx sqldb.Tx, a *Attempt, s scene) error {
-		a.Proved.Enrolling = method
+	return d.answer(ctx, k, policy.ChooseFactor, client, Held{}, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		return d.beginEnrolment(tx, a, s, method)
+	})
+}
+
+// beginEnrolment makes the pending factor of a kind.
+func (d *Desk) beginEnrolment(tx sqldb.Tx, a *Attempt, s scene, method string) error {
+	a.Proved.Enrolling, a.Proved.Options = method, nil
+	if method == string(factor.TOTP) {
 		_, err := factor.BeginTOTP(tx, d.Vault, d.Now(), a.Org, a.Account, s.Org.Name, s.Account.Email)
 		return err
-	})
+	}
+	var err error
+	a.Proved.Options, err = d.Relying.Begin(tx, d.Now(), a.Org, a.Account, s.Account.Email, s.Account.Name)
+	return err
 }
 
 // EnrolTOTP answers the step that asks for the first code of a new authenticator app: it becomes active, what vouched for the mailbox is
 // spent, and the person is mailed.
-func (d *Desk) EnrolTOTP(ctx context.Context, k Key, typed string, client access.Client, replaces secret.Text) (Progress, error) {
+func (d *Desk) EnrolTOTP(ctx context.Context, k Key, typed string, client access.Client, held Held) (Progress, error) {
 	code, fault := factor.CleanCode(typed)
 	if fault != nil {
 		return Progress{}, fault
@@ -520,11 +566,18 @@ func (d *Desk) EnrolTOTP(ctx context.Context, k Key, typed string, client access
 	if err != nil {
 		return Progress{}, err
 	}
-	p, err := d.answer(ctx, k, policy.EnrolTOTP, client, replaces, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	codes, err := d.makeCodes(ctx, a.Account)
+	if err != nil {
+		return Progress{}, err
+	}
+	p, err := d.answer(ctx, k, policy.EnrolTOTP, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
 		if err := d.activateTOTP(tx, s.Org, s.Account, personActor(s.Account, client), code, ""); err != nil {
 			return err
 		}
-		a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.TOTP)
+		a.Proved.Second, a.Proved.Method, a.Proved.Enrolling = sqldb.Micros(d.Now()), string(factor.TOTP), ""
+		if err := d.keepCodes(tx, a, personActor(s.Account, client), codes); err != nil {
+			return err
+		}
 		return throttle.Clear(tx, account.CodeTries("enrol-totp", a.Account))
 	})
 	if refusal.Is(err, refusal.Invalid) {

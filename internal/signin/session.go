@@ -9,8 +9,10 @@ import (
 	"doorward/internal/access"
 	"doorward/internal/account"
 	"doorward/internal/audit"
+	"doorward/internal/factor"
 	"doorward/internal/id"
 	"doorward/internal/org"
+	"doorward/internal/outbox"
 	"doorward/internal/refusal"
 	"doorward/internal/revoke"
 	"doorward/internal/secret"
@@ -45,16 +47,14 @@ func scanSession(row sqldb.Row) (s Session, err error) {
 
 // finish makes the session of an attempt that Decide let through. The unique attempt id holds against a second one. The session that the
 // browser held before ends.
-func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.Client, replaces secret.Text) (*Finished, error) {
+func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.Client, held Held) (*Finished, error) {
 	now := d.Now()
-	ses := Session{ID: id.New[id.Session](now), Org: a.Org, Account: a.Account, State: "open", Seq: seq, AMR: []string{"pwd"},
+	ses := Session{ID: id.New[id.Session](now), Org: a.Org, Account: a.Account, State: "open", Seq: seq,
 		Address: client.Address, UserAgent: cutAgent(client.UserAgent), Proved: now, Created: now, LastUsed: now, Expires: now.Add(s.Facts.Rules.Absolute)}
-	if a.Proved.Second > 0 {
-		ses.AMR = append(ses.AMR, "otp", "mfa")
-	}
-	if replaces != "" {
+	ses.AMR = amr(a)
+	if held.Session != "" {
 		old, err := sqldb.All(tx, scanSession, `update sessions set state = 'ended' where secret_hash = $1 and state = 'open' returning `+sessionColumns,
-			secret.Hash(replaces))
+			secret.Hash(held.Session))
 		if err != nil {
 			return nil, err
 		}
@@ -84,11 +84,37 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 		Data: map[string]any{"amr": ses.AMR, "session": string(ses.ID)}}); err != nil {
 		return nil, err
 	}
+	device, isNew, err := d.noteDevice(tx, a, s, seq, client, held.Device)
+	if err != nil {
+		return nil, err
+	}
+	if isNew {
+		if err := d.Queue.Enqueue(tx, a.Org, a.Account, outbox.NewDevice{Device: ses.Device(), Address: ses.Address, At: now}, 24*time.Hour); err != nil {
+			return nil, err
+		}
+	}
 	to := a.Proved.To
 	if to == "" {
 		to = s.Org.HomePath()
 	}
-	return &Finished{Session: ses, Secret: fresh, To: to}, nil
+	return &Finished{Session: ses, Secret: fresh, Device: device, To: to}, nil
+}
+
+// amr returns how the person proved who they are, in the words of RFC 8176.
+func amr(a Attempt) []string {
+	var list []string
+	if a.Proved.Password > 0 {
+		list = append(list, "pwd")
+	}
+	switch {
+	case a.Proved.Alone:
+		return append(list, "hwk", "user", "mfa")
+	case a.Proved.Second == 0: // also on a remembered device
+		return list
+	case a.Proved.Method == string(factor.Passkey):
+		return append(list, "hwk", "mfa")
+	}
+	return append(list, "otp", "mfa")
 }
 
 func cutAgent(s string) string {

@@ -367,9 +367,9 @@ func (w *walk) signIns() {
 		w.must(err)
 		_, err = desk.View(ctx, p.Key)
 		w.must(err)
-		_, err = desk.Password(ctx, p.Key, "wrong", here, "")
+		_, err = desk.Password(ctx, p.Key, "wrong", here, signin.Held{})
 		w.refused(err)
-		p, err = desk.Password(ctx, p.Key, doortest.Password, here, "")
+		p, err = desk.Password(ctx, p.Key, doortest.Password, here, signin.Held{})
 		w.must(err)
 		return p
 	}
@@ -385,11 +385,11 @@ func (w *walk) signIns() {
 		w.must(err)
 		return c
 	}
-	p, err = desk.EnrolTOTP(ctx, p.Key, code(), here, "")
+	p, err = desk.EnrolTOTP(ctx, p.Key, code(), here, signin.Held{})
 	w.must(err)
 	first := p.Finished
 	p = begin()
-	p, err = desk.Code(ctx, p.Key, code(), here, first.Secret)
+	p, err = desk.Code(ctx, p.Key, code(), false, here, signin.Held{Session: first.Secret})
 	w.must(err)
 	v, err := desk.Resolve(ctx, p.Finished.Secret, here)
 	w.must(err)
@@ -421,14 +421,14 @@ func (w *walk) signIns() {
 	// Without a link that vouches, a code is mailed.
 	p, err = desk.Begin(ctx, signin.Start{Org: o, Slug: o.Slug, Identifier: "eve@cust.example", Client: here})
 	w.must(err)
-	p, err = desk.Password(ctx, p.Key, "another fine passphrase 9", here, "")
+	p, err = desk.Password(ctx, p.Key, "another fine passphrase 9", here, signin.Held{})
 	w.must(err)
 	if p.Decision.Step != policy.ProveMailbox {
 		w.Fatalf("the step is %s", p.Decision.Step)
 	}
 	p, err = desk.MailAgain(ctx, p.Key, here)
 	w.must(err)
-	_, err = desk.Mailbox(ctx, p.Key, "000000", here, "")
+	_, err = desk.Mailbox(ctx, p.Key, "000000", here, signin.Held{})
 	w.refused(err)
 	_, _, _, err = desk.Origin(ctx, string(p.Key.ID))
 	w.must(err)

@@ -1,0 +1,333 @@
+package factor
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+
+	"doorward/internal/id"
+	"doorward/internal/refusal"
+	"doorward/internal/sqldb"
+)
+
+// Relying is the relying party of WebAuthn (W3C Web Authentication Level 3): the host and origin of the public URL. All challenges are made
+// and all answers judged here; the rows are this package's.
+type Relying struct {
+	party *webauthn.WebAuthn
+	Host  string // relying party id
+}
+
+// NewRelying returns the relying party for the public URL.
+func NewRelying(public *url.URL) (*Relying, error) {
+	p, err := webauthn.New(&webauthn.Config{RPID: public.Hostname(), RPDisplayName: "Doorward", RPOrigins: []string{public.Scheme + "://" + public.Host},
+		AttestationPreference: protocol.PreferNoAttestation})
+	if err != nil {
+		return nil, err
+	}
+	return &Relying{party: p, Host: public.Hostname()}, nil
+}
+
+// passkeyData is the data column of a passkey. While it is pending it holds the challenge, once active the whole credential with its flags.
+type passkeyData struct {
+	Handle     []byte                `json:"handle"` // the account's user handle: random, never its id
+	Host       string                `json:"host"`   // relying party id that it belongs to
+	Ceremony   *webauthn.SessionData `json:"ceremony,omitempty"`
+	Until      int64                 `json:"until,omitempty"`
+	Credential *webauthn.Credential  `json:"credential,omitempty"`
+}
+
+// holder is an account as the library wants it.
+type holder struct {
+	handle      []byte
+	email, name string
+	credentials []webauthn.Credential
+}
+
+func (h holder) WebAuthnID() []byte                         { return h.handle }
+func (h holder) WebAuthnName() string                       { return h.email }
+func (h holder) WebAuthnDisplayName() string                { return h.name }
+func (h holder) WebAuthnCredentials() []webauthn.Credential { return h.credentials }
+
+// ceremonyLife is how long a challenge can be answered.
+const ceremonyLife = 10 * time.Minute
+
+// The refusals of a ceremony. The page tells them apart from what the browser itself reports.
+var (
+	ErrPasskey     = refusal.Field("credential", "passkey.refused")
+	ErrPasskeyOld  = refusal.Field("credential", "passkey.ended")
+	ErrPasskeyHeld = refusal.Field("credential", "passkey.registered")
+	ErrPasskeyUV   = refusal.Field("credential", "passkey.unverified")
+)
+
+func lookupOf(credential []byte) string { return base64.RawURLEncoding.EncodeToString(credential) }
+
+func (r *Relying) keysOf(tx sqldb.Tx, account id.Account) (list []Factor, data []passkeyData, err error) {
+	rows, err := sqldb.All(tx, scan, `select `+columns+` from factors where account_id = $1 and kind = 'passkey' and state = 'active' order by id`, account)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range rows {
+		var d passkeyData
+		if err := json.Unmarshal([]byte(f.data), &d); err != nil {
+			return nil, nil, err
+		}
+		if d.Credential != nil && d.Host == r.Host {
+			list, data = append(list, f), append(data, d)
+		}
+	}
+	return list, data, nil
+}
+
+// Begin makes a pending passkey for an account in place of an older pending one, and returns what navigator.credentials.create wants, as
+// JSON (PublicKeyCredentialCreationOptionsJSON). Keys that the account has are excluded.
+func (r *Relying) Begin(tx sqldb.Tx, now time.Time, org id.Org, account id.Account, email, name string) ([]byte, error) {
+	if _, err := tx.Exec(`delete from factors where account_id = $1 and kind = 'passkey' and state = 'pending'`, account); err != nil {
+		return nil, err
+	}
+	_, data, err := r.keysOf(tx, account)
+	if err != nil {
+		return nil, err
+	}
+	h := holder{email: email, name: name}
+	if h.name == "" {
+		h.name = email
+	}
+	for _, d := range data {
+		h.handle = d.Handle
+		h.credentials = append(h.credentials, *d.Credential)
+	}
+	if h.handle == nil {
+		h.handle = make([]byte, 32)
+		_, _ = rand.Read(h.handle)
+	}
+	options, session, err := r.party.BeginRegistration(h, webauthn.WithExclusions(webauthn.Credentials(h.credentials).CredentialDescriptors()),
+		webauthn.WithAuthenticatorSelection(protocol.AuthenticatorSelection{ResidentKey: protocol.ResidentKeyRequirementPreferred, UserVerification: protocol.VerificationPreferred}))
+	if err != nil {
+		return nil, err
+	}
+	session.Expires = time.Time{} // the injected clock decides, see Until
+	text, err := json.Marshal(passkeyData{Handle: h.handle, Host: r.Host, Ceremony: session, Until: sqldb.Micros(now.Add(ceremonyLife))})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(`insert into factors (id, org_id, account_id, kind, name, state, counter, data, created_at, last_used_at)
+		values ($1, $2, $3, 'passkey', '', 'pending', 0, $4, $5, 0)`, id.New[id.Factor](now), org, account, string(text), sqldb.Micros(now)); err != nil {
+		return nil, err
+	}
+	return json.Marshal(options.Response)
+}
+
+// Finish takes the browser's answer to Begin (RegistrationResponseJSON): the pending passkey becomes active under that name. The challenge is
+// good once, whatever the answer. verified tells whether the authenticator verified the person.
+func (r *Relying) Finish(tx sqldb.Tx, now time.Time, account id.Account, answer, name string) (f id.Factor, verified bool, err error) {
+	name, fault := passkeyName(name)
+	if fault != nil {
+		return "", false, fault
+	}
+	row, err := sqldb.One(tx, scan, `select `+columns+` from factors where account_id = $1 and kind = 'passkey' and state = 'pending'`, account)
+	if errors.Is(err, sqldb.ErrNone) {
+		return "", false, ErrPasskeyOld
+	}
+	if err != nil {
+		return "", false, err
+	}
+	var d passkeyData
+	if err := json.Unmarshal([]byte(row.data), &d); err != nil {
+		return "", false, err
+	}
+	if d.Ceremony == nil || !now.Before(sqldb.At(d.Until)) || d.Host != r.Host {
+		return "", false, ErrPasskeyOld
+	}
+	parsed, err := parse(answer, protocol.ParseCredentialCreationResponseBytes)
+	if err != nil {
+		return "", false, err
+	}
+	credential, err := r.party.CreateCredential(holder{handle: d.Handle}, *d.Ceremony, parsed)
+	if err != nil {
+		return "", false, ErrPasskey // what the library says of a forged answer is nobody's business
+	}
+	taken, err := sqldb.One(tx, sqldb.Value[int], `select count(*) from factors where kind = 'passkey' and lookup = $1`, lookupOf(credential.ID))
+	if err != nil {
+		return "", false, err
+	}
+	if taken > 0 {
+		return "", false, ErrPasskeyHeld
+	}
+	// The attestation is not looked at again, and can be long.
+	credential.Attestation = webauthn.CredentialAttestation{}
+	text, err := json.Marshal(passkeyData{Handle: d.Handle, Host: r.Host, Credential: credential})
+	if err != nil {
+		return "", false, err
+	}
+	n, err := tx.Exec(`update factors set state = 'active', name = $1, lookup = $2, data = $3, counter = $4, created_at = $5, last_used_at = $5
+		where id = $6 and state = 'pending'`, name, lookupOf(credential.ID), string(text), int64(credential.Authenticator.SignCount), sqldb.Micros(now), row.ID)
+	if err != nil {
+		return "", false, err
+	}
+	if n == 0 {
+		return "", false, ErrPasskeyOld
+	}
+	return row.ID, credential.Flags.UserVerified, nil
+}
+
+// Spend drops an account's pending passkey: its challenge was answered wrongly and is used up.
+func (r *Relying) Spend(tx sqldb.Tx, account id.Account) error {
+	_, err := tx.Exec(`delete from factors where account_id = $1 and kind = 'passkey' and state = 'pending'`, account)
+	return err
+}
+
+// Challenge is a question to an authenticator, kept on the server until it is answered.
+type Challenge struct {
+	Session json.RawMessage `json:"session"`
+	Until   int64           `json:"until"`
+}
+
+// Ask makes a challenge for an account's keys, or with an empty account one that any discoverable passkey answers, which then has to verify the
+// person. It returns the challenge to keep and what navigator.credentials.get wants (PublicKeyCredentialRequestOptionsJSON).
+func (r *Relying) Ask(tx sqldb.Tx, now time.Time, account id.Account) (Challenge, []byte, error) {
+	var options *protocol.CredentialAssertion
+	var session *webauthn.SessionData
+	var err error
+	if account == "" {
+		options, session, err = r.party.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
+	} else {
+		var data []passkeyData
+		if _, data, err = r.keysOf(tx, account); err != nil {
+			return Challenge{}, nil, err
+		}
+		h := holder{}
+		for _, d := range data {
+			h.handle, h.credentials = d.Handle, append(h.credentials, *d.Credential)
+		}
+		options, session, err = r.party.BeginLogin(h, webauthn.WithUserVerification(protocol.VerificationPreferred))
+	}
+	if err != nil {
+		return Challenge{}, nil, err
+	}
+	session.Expires = time.Time{}
+	kept, err := json.Marshal(session)
+	if err != nil {
+		return Challenge{}, nil, err
+	}
+	text, err := json.Marshal(options.Response)
+	return Challenge{Session: kept, Until: sqldb.Micros(now.Add(ceremonyLife))}, text, err
+}
+
+// Owner returns whose passkey answered a challenge that any may answer: by the credential's id, in that organisation. It is no proof. An unknown
+// one gives ErrPasskey.
+func (r *Relying) Owner(tx sqldb.Tx, org id.Org, answer string) (id.Account, error) {
+	parsed, err := parse(answer, protocol.ParseCredentialRequestResponseBytes)
+	if err != nil {
+		return "", err
+	}
+	a, err := sqldb.One(tx, sqldb.Value[id.Account], `select account_id from factors where kind = 'passkey' and lookup = $1 and org_id = $2 and state = 'active'`,
+		lookupOf(parsed.RawID), org)
+	if errors.Is(err, sqldb.ErrNone) {
+		return "", ErrPasskey
+	}
+	return a, err
+}
+
+// Prove judges the answer to a challenge for an account (AuthenticationResponseJSON). alone demands that the authenticator verified the person and
+// named the account itself. A sign counter that went backwards, which a copied authenticator's does, is refused; the factor stays. It returns the
+// factor and whether the person was verified.
+func (r *Relying) Prove(tx sqldb.Tx, now time.Time, account id.Account, c Challenge, answer string, alone bool) (f id.Factor, verified bool, err error) {
+	if len(c.Session) == 0 || !now.Before(sqldb.At(c.Until)) {
+		return "", false, ErrPasskeyOld
+	}
+	var session webauthn.SessionData
+	if err := json.Unmarshal(c.Session, &session); err != nil {
+		return "", false, err
+	}
+	parsed, err := parse(answer, protocol.ParseCredentialRequestResponseBytes)
+	if err != nil {
+		return "", false, err
+	}
+	list, data, err := r.keysOf(tx, account)
+	if err != nil {
+		return "", false, err
+	}
+	h := holder{}
+	at := -1
+	for i, d := range data {
+		h.handle, h.credentials = d.Handle, append(h.credentials, *d.Credential)
+		if bytes.Equal(d.Credential.ID, parsed.RawID) {
+			at = i
+		}
+	}
+	if at < 0 {
+		return "", false, ErrPasskey
+	}
+	var credential *webauthn.Credential
+	if alone {
+		_, credential, err = r.party.ValidatePasskeyLogin(func(_, _ []byte) (webauthn.User, error) { return h, nil }, session, parsed)
+	} else {
+		credential, err = r.party.ValidateLogin(h, session, parsed)
+	}
+	if err != nil {
+		if alone && !parsed.Response.AuthenticatorData.Flags.UserVerified() {
+			return "", false, ErrPasskeyUV
+		}
+		return "", false, ErrPasskey
+	}
+	if credential.Authenticator.CloneWarning {
+		return "", false, ErrPasskey
+	}
+	d := data[at]
+	d.Credential = credential
+	text, err := json.Marshal(d)
+	if err != nil {
+		return "", false, err
+	}
+	// The counter as it was read is the condition: of two answers at once, one meets a changed row.
+	n, err := tx.Exec(`update factors set data = $1, counter = $2, last_used_at = $3 where id = $4 and state = 'active' and counter = $5`,
+		string(text), int64(credential.Authenticator.SignCount), sqldb.Micros(now), list[at].ID, list[at].Counter)
+	if err != nil {
+		return "", false, err
+	}
+	if n == 0 {
+		return "", false, ErrPasskey
+	}
+	return list[at].ID, parsed.Response.AuthenticatorData.Flags.UserVerified(), nil
+}
+
+// mostAnswer is the longest answer that is parsed, in bytes. Real ones have a few thousand.
+const mostAnswer = 32 << 10
+
+func parse[T any](answer string, with func([]byte) (T, error)) (T, error) {
+	var zero T
+	if answer == "" {
+		return zero, refusal.Field("credential", "passkey.missing")
+	}
+	if len(answer) > mostAnswer {
+		return zero, ErrPasskey
+	}
+	v, err := with([]byte(answer))
+	if err != nil {
+		return zero, ErrPasskey
+	}
+	return v, nil
+}
+
+// passkeyName returns a name for a key: what was typed, cut to its visible part, at most 60 characters.
+func passkeyName(s string) (string, *refusal.Error) {
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) > 60 {
+		return "", refusal.Field("name", "text.long", "Most", 60)
+	}
+	for _, c := range s {
+		if c < ' ' || c == 0x7f {
+			return "", refusal.Field("name", "name.form")
+		}
+	}
+	return s, nil
+}

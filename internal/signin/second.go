@@ -1,0 +1,393 @@
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"doorward/internal/access"
+	"doorward/internal/account"
+	"doorward/internal/audit"
+	"doorward/internal/factor"
+	"doorward/internal/id"
+	"doorward/internal/org"
+	"doorward/internal/outbox"
+	"doorward/internal/policy"
+	"doorward/internal/refusal"
+	"doorward/internal/revoke"
+	"doorward/internal/secret"
+	"doorward/internal/sqldb"
+	"doorward/internal/throttle"
+)
+
+// ask keeps a fresh question to the account's keys, and what the browser needs for it.
+func (d *Desk) ask(tx sqldb.Tx, a *Attempt) error {
+	c, options, err := d.Relying.Ask(tx, d.Now(), a.Account)
+	a.Proved.Question, a.Proved.Options = &c, options
+	return err
+}
+
+// Way answers a second-factor step by choosing another way to prove it: one that is enrolled, a recovery code, a temporary code.
+func (d *Desk) Way(ctx context.Context, k Key, way string, client access.Client) (Progress, error) {
+	a, err := d.open(d.DB.Read(ctx), k)
+	if err != nil {
+		return Progress{}, err
+	}
+	s, err := d.look(d.DB.Read(ctx), a)
+	if err != nil {
+		return Progress{}, err
+	}
+	now := policy.Decide(s.Facts).Step
+	if !slices.Contains(policy.Ways(s.Facts), now) || !slices.Contains(policy.Ways(s.Facts), policy.Step(way)) {
+		return Progress{}, ErrStartAgain
+	}
+	return d.answer(ctx, k, now, client, Held{}, func(_ sqldb.Tx, a *Attempt, _ scene) error {
+		a.Proved.Asking = way
+		return nil
+	})
+}
+
+// Passkey answers the step that asks for a security key or passkey as the second factor. The question is good once: after a wrong answer the page has
+// a new one.
+func (d *Desk) Passkey(ctx context.Context, k Key, answer string, client access.Client, held Held) (Progress, error) {
+	a, around, err := d.takeStep(ctx, k, policy.AskPasskey, client)
+	if err != nil {
+		return Progress{}, err
+	}
+	var wrong error
+	p, err := d.answer(ctx, k, policy.AskPasskey, client, held, func(tx sqldb.Tx, a *Attempt, _ scene) error {
+		wrong = nil
+		question := a.Proved.Question
+		a.Proved.Question, a.Proved.Options = nil, nil
+		if question == nil {
+			return ErrStartAgain
+		}
+		if _, _, err := d.Relying.Prove(tx, d.Now(), a.Account, *question, answer, false); err != nil {
+			wrong = err
+			return refusalOnly(err) // kept: the question is spent
+		}
+		a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.Passkey)
+		return nil
+	})
+	if err == nil && wrong != nil {
+		return p, d.failed(ctx, a, policy.AskPasskey, client, wrong, around...)
+	}
+	return p, err
+}
+
+// refusalOnly lets a refusal pass as nil, so that a transaction keeps what a wrong answer costs.
+func refusalOnly(err error) error {
+	if refusal.As(err) != nil {
+		return nil
+	}
+	return err
+}
+
+// takeStep checks that a step is due and that address and organisation are not blocked.
+func (d *Desk) takeStep(ctx context.Context, k Key, step policy.Step, client access.Client) (Attempt, []throttle.Key, error) {
+	read := d.DB.Read(ctx)
+	a, err := d.open(read, k)
+	if err != nil {
+		return a, nil, err
+	}
+	s, err := d.look(read, a)
+	if err != nil {
+		return a, nil, err
+	}
+	if !policy.Allows(s.Facts, step) {
+		return a, nil, ErrStartAgain
+	}
+	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
+	return a, around, d.Gate.Blocked(ctx, around...)
+}
+
+// PasskeyStart makes, or takes up again, the attempt of a sign-in with a passkey alone, and returns what the browser needs. It is the same for
+// everybody: nothing is known of who will answer.
+func (d *Desk) PasskeyStart(ctx context.Context, st Start, k Key) (Key, json.RawMessage, error) {
+	if _, err := d.Gate.Take(ctx, throttle.Requests("attempts", st.Client.Address, 3000, 10*time.Minute)); err != nil {
+		return Key{}, nil, err
+	}
+	now := d.Now()
+	var key Key
+	var options json.RawMessage
+	err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		question, text, err := d.Relying.Ask(tx, now, "")
+		if err != nil {
+			return err
+		}
+		options = text
+		if a, err := d.open(tx, k); err == nil && a.Account == "" && a.Identifier == "" && a.Org == st.Org.ID {
+			a.Proved.Question, a.Proved.Slug, a.Proved.To, a.Proved.Target = &question, st.Slug, st.To, targetOf(st.To, st.Slug)
+			key = k
+			return save(tx, a, "")
+		} else if refusal.As(err) == nil && err != nil {
+			return err
+		}
+		seq, err := revoke.Head(tx)
+		if err != nil {
+			return err
+		}
+		a := Attempt{ID: id.New[id.Attempt](now), Org: st.Org.ID, State: "open", Step: policy.AskPassword, Seq: seq, Created: now, Expires: now.Add(attemptLife),
+			Proved: Proved{Slug: st.Slug, To: st.To, Target: targetOf(st.To, st.Slug), Question: &question}}
+		s := secret.Token("dwt_")
+		key = Key{a.ID, s}
+		return insertAttempt(tx, a, s)
+	})
+	return key, options, err
+}
+
+// PasskeyAlone answers PasskeyStart: a passkey that verified the person names the account and proves both factors. Whatever is wrong gives the one
+// refusal at the field "credential", and the question is spent.
+func (d *Desk) PasskeyAlone(ctx context.Context, k Key, answer string, client access.Client, held Held) (Progress, error) {
+	read := d.DB.Read(ctx)
+	a, err := d.open(read, k)
+	if err != nil {
+		return Progress{}, err
+	}
+	if a.Account != "" || a.Identifier != "" || a.Proved.Question == nil {
+		return Progress{}, ErrStartAgain
+	}
+	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
+	if err := d.Gate.Blocked(ctx, around...); err != nil {
+		return Progress{}, err
+	}
+	var wrong error
+	var p Progress
+	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		wrong, p = nil, Progress{}
+		seq, err := revoke.Head(tx)
+		if err != nil {
+			return err
+		}
+		a, err := d.open(tx, k)
+		if err != nil {
+			return err
+		}
+		question := a.Proved.Question
+		if question == nil || a.Account != "" {
+			return ErrStartAgain
+		}
+		a.Proved.Question = nil
+		owner, err := d.Relying.Owner(tx, a.Org, answer)
+		if err == nil {
+			_, _, err = d.Relying.Prove(tx, d.Now(), owner, *question, answer, true)
+		}
+		if err != nil {
+			if wrong = err; refusalOnly(err) != nil {
+				return err
+			}
+			return save(tx, a, "")
+		}
+		who, err := account.Find(tx, a.Org, owner)
+		if err != nil {
+			return err
+		}
+		a.Account, a.Identifier, a.Seq = owner, who.Email, seq
+		a.Proved.Alone, a.Proved.Second, a.Proved.Method = true, sqldb.Micros(d.Now()), string(factor.Passkey)
+		if _, err := tx.Exec(`update attempts set identifier = $1, seq = $2 where id = $3`, a.Identifier, a.Seq, a.ID); err != nil {
+			return err
+		}
+		p, err = d.advance(tx, k, a, seq, client, held)
+		return err
+	})
+	if err == nil && wrong != nil {
+		return p, d.failed(ctx, a, policy.AskPasskey, client, wrong, around...)
+	}
+	return p, err
+}
+
+// EnrolPasskey answers the step that makes a passkey or security key, in a sign-in: as the first second factor, or because it was offered.
+func (d *Desk) EnrolPasskey(ctx context.Context, k Key, answer, name string, client access.Client, held Held) (Progress, error) {
+	a, around, err := d.takeStep(ctx, k, policy.EnrolPasskey, client)
+	if err != nil {
+		return Progress{}, err
+	}
+	codes, err := d.makeCodes(ctx, a.Account)
+	if err != nil {
+		return Progress{}, err
+	}
+	var wrong error
+	p, err := d.answer(ctx, k, policy.EnrolPasskey, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		wrong = nil
+		actor := personActor(s.Account, client)
+		if err := d.activatePasskey(tx, s.Org, s.Account, actor, answer, name); err != nil {
+			if wrong = err; refusalOnly(err) != nil {
+				return err
+			}
+			return d.beginEnrolment(tx, a, s, string(factor.Passkey)) // the challenge is spent: the page has a new one
+		}
+		if a.Proved.Second == 0 {
+			a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.Passkey)
+		}
+		a.Proved.Enrolling, a.Proved.Options, a.Proved.Later = "", nil, true
+		return d.keepCodes(tx, a, actor, codes)
+	})
+	if err == nil && wrong != nil {
+		return p, d.failed(ctx, a, policy.EnrolPasskey, client, wrong, around...)
+	}
+	return p, err
+}
+
+// activatePasskey finishes a pending passkey, spends the link that vouched, and tells the person.
+func (d *Desk) activatePasskey(tx sqldb.Tx, o org.Org, acc account.Account, actor access.Actor, answer, name string) error {
+	now := d.Now()
+	f, _, err := d.Relying.Finish(tx, now, acc.ID, answer, name)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`update accounts set link_used_at = 0 where id = $1 and org_id = $2`, acc.ID, o.ID); err != nil {
+		return err
+	}
+	if err := d.Queue.Enqueue(tx, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.Passkey), Name: name, At: now}, 24*time.Hour); err != nil {
+		return err
+	}
+	return audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.FactorEnrolled, Actor: actor, Target: audit.TargetOf(acc.ID),
+		Data: map[string]any{"factor": string(factor.Passkey), "id": string(f)}})
+}
+
+// makeCodes computes a set of recovery codes for an account that has none; nil when it has.
+func (d *Desk) makeCodes(ctx context.Context, a id.Account) (*factor.RecoverySet, error) {
+	if d.Relying == nil {
+		return nil, nil
+	}
+	list, err := factor.List(d.DB.Read(ctx), a)
+	if err != nil || slices.ContainsFunc(list, func(f factor.Factor) bool { return f.Kind == factor.Recovery }) {
+		return nil, err
+	}
+	set, err := factor.NewRecovery(ctx, d.Hasher)
+	return &set, err
+}
+
+// keepCodes stores a set and keeps its codes, sealed, until the person has confirmed them.
+func (d *Desk) keepCodes(tx sqldb.Tx, a *Attempt, actor access.Actor, set *factor.RecoverySet) error {
+	if set == nil {
+		return nil
+	}
+	text, err := json.Marshal(set.Codes)
+	if err != nil {
+		return err
+	}
+	a.Proved.Codes = d.Vault.Seal("attempts", "codes", string(a.ID), text)
+	return d.setCodes(tx, actor, a.Org, a.Account, *set)
+}
+
+func (d *Desk) setCodes(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Account, set factor.RecoverySet) error {
+	if err := factor.SetRecovery(tx, d.Now(), o, a, set); err != nil {
+		return err
+	}
+	return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.RecoveryMade, Actor: actor, Target: audit.TargetOf(a)})
+}
+
+func (d *Desk) shownCodes(a Attempt) ([]string, error) {
+	plain, err := d.Vault.Open("attempts", "codes", string(a.ID), a.Proved.Codes)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	return list, json.Unmarshal(plain, &list)
+}
+
+// Saved answers the step that shows the recovery codes: from now on nobody can read them again.
+func (d *Desk) Saved(ctx context.Context, k Key, client access.Client, held Held) (Progress, error) {
+	return d.answer(ctx, k, policy.ShowRecovery, client, held, func(_ sqldb.Tx, a *Attempt, _ scene) error {
+		a.Proved.Codes = nil
+		return nil
+	})
+}
+
+// Offer answers the passkey offer: now makes one, later goes on, and is not asked again for a month.
+func (d *Desk) Offer(ctx context.Context, k Key, now bool, client access.Client, held Held) (Progress, error) {
+	return d.answer(ctx, k, policy.OfferPasskey, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		if now {
+			return d.beginEnrolment(tx, a, s, string(factor.Passkey))
+		}
+		return d.putOff(tx, a)
+	})
+}
+
+// NotNow goes on from the page that makes an offered passkey without making one.
+func (d *Desk) NotNow(ctx context.Context, k Key, client access.Client, held Held) (Progress, error) {
+	return d.answer(ctx, k, policy.EnrolPasskey, client, held, func(tx sqldb.Tx, a *Attempt, _ scene) error {
+		a.Proved.Enrolling, a.Proved.Options = "", nil
+		if err := d.Relying.Spend(tx, a.Account); err != nil {
+			return err
+		}
+		if a.Proved.Second == 0 { // it was to be the first factor: back to the choice
+			return nil
+		}
+		return d.putOff(tx, a)
+	})
+}
+
+func (d *Desk) putOff(tx sqldb.Tx, a *Attempt) error {
+	a.Proved.Later = true
+	_, err := tx.Exec(`update accounts set offers = offers + 1, offered_at = $1 where id = $2 and org_id = $3`, sqldb.Micros(d.Now()), a.Account, a.Org)
+	return err
+}
+
+// Recovery answers the second-factor step with a recovery code: it is spent, and the person is mailed.
+func (d *Desk) Recovery(ctx context.Context, k Key, typed string, client access.Client, held Held) (Progress, error) {
+	code, fault := factor.CleanRecovery(typed)
+	if fault != nil {
+		return Progress{}, fault
+	}
+	a, around, err := d.takeCode(ctx, k, policy.AskRecovery, string(factor.Recovery), client)
+	if err != nil {
+		return Progress{}, err
+	}
+	m, err := factor.MatchRecovery(ctx, d.DB.Read(ctx), d.Hasher, a.Account, code)
+	var p Progress
+	if err == nil {
+		p, err = d.answer(ctx, k, policy.AskRecovery, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+			if err := factor.SpendRecovery(tx, d.Now(), m); err != nil {
+				return err
+			}
+			a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.Recovery)
+			if err := d.Queue.Enqueue(tx, a.Org, a.Account, outbox.RecoveryUsed{Left: m.Left, At: d.Now()}, 24*time.Hour); err != nil {
+				return err
+			}
+			if err := audit.Record(tx, d.Now(), audit.Event{Org: a.Org, Action: audit.RecoveryUsed, Actor: personActor(s.Account, client),
+				Target: audit.TargetOf(a.Account), Data: map[string]any{"left": m.Left}}); err != nil {
+				return err
+			}
+			return throttle.Clear(tx, account.CodeTries(string(factor.Recovery), a.Account))
+		})
+	}
+	if refusal.Is(err, refusal.Invalid) {
+		return p, d.failed(ctx, a, policy.AskRecovery, client, err, around...)
+	}
+	return p, err
+}
+
+// AccessCode answers the second-factor step with a temporary access code. It proves nothing but the right to enrol: the next step is a new second
+// factor, whatever the rules say.
+func (d *Desk) AccessCode(ctx context.Context, k Key, typed string, client access.Client, held Held) (Progress, error) {
+	code, fault := factor.CleanRecovery(typed)
+	if fault != nil {
+		return Progress{}, fault
+	}
+	a, around, err := d.takeCode(ctx, k, policy.AskAccessCode, string(factor.AccessCodeKind), client)
+	if err != nil {
+		return Progress{}, err
+	}
+	f, err := factor.MatchAccessCode(ctx, d.DB.Read(ctx), d.Hasher, d.Now(), a.Account, code)
+	var p Progress
+	if err == nil {
+		p, err = d.answer(ctx, k, policy.AskAccessCode, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+			if err := factor.SpendAccessCode(tx, f); err != nil {
+				return err
+			}
+			a.Proved.Code = sqldb.Micros(d.Now())
+			if err := audit.Record(tx, d.Now(), audit.Event{Org: a.Org, Action: audit.AccessCodeUsed, Actor: personActor(s.Account, client),
+				Target: audit.TargetOf(a.Account)}); err != nil {
+				return err
+			}
+			return throttle.Clear(tx, account.CodeTries(string(factor.AccessCodeKind), a.Account))
+		})
+	}
+	if refusal.Is(err, refusal.Invalid) {
+		return p, d.failed(ctx, a, policy.AskAccessCode, client, err, around...)
+	}
+	return p, err
+}
