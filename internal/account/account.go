@@ -98,6 +98,9 @@ func ByIdentifier(tx sqldb.Tx, o id.Org, identifier string) (Account, bool, erro
 	column, key := `username_key`, FoldIdentifier(identifier)
 	if strings.Contains(identifier, "@") {
 		column = `email_key`
+		if _, fault := ParseEmail("identifier", identifier); fault != nil { // what is no address is nobody's, whatever it folds to
+			return Account{}, false, nil
+		}
 	}
 	a, err := sqldb.One(tx, scan, `select `+columns+` from accounts where org_id = $1 and `+column+` = $2`, o, key)
 	if errors.Is(err, sqldb.ErrNone) {

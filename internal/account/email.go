@@ -30,8 +30,8 @@ func ParseEmail(field, s string) (Email, *refusal.Error) {
 	case !utf8.ValidString(s):
 		return Email{}, refusal.Field(field, "email.form")
 	}
-	s = norm.NFC.String(s)
-	local, domain, ok := strings.Cut(s, "@")
+	local, domain, ok := strings.Cut(s, "@") // the local part as it is: NFC makes ASCII of some look-alikes
+	domain = norm.NFC.String(domain)
 	if !ok || strings.Contains(domain, "@") || local == "" || len(local) > 64 || strings.HasPrefix(local, ".") ||
 		strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
 		return Email{}, refusal.Field(field, "email.form")

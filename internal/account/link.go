@@ -27,13 +27,22 @@ type Purpose string
 const (
 	Activate Purpose = "activate"
 	Reset    Purpose = "reset"
+	Setup    Purpose = "setup"  // a new password, and on to a second factor
+	NotMe    Purpose = "not-me" // the answer to a warning
 )
 
-func (p Purpose) prefix() string {
-	if p == Reset {
-		return "dwr_"
-	}
-	return "dwa_"
+// traits is what sets a purpose apart.
+type traits struct {
+	prefix string
+	state  State // in which the account has to be
+	lasts  bool  // outlives a revocation of the account: whoever is in must not be able to take the way out from its owner
+}
+
+var purposes = map[Purpose]traits{
+	Activate: {prefix: "dwa_", state: Invited},
+	Reset:    {prefix: "dwr_", state: Active},
+	Setup:    {prefix: "dwp_", state: Active},
+	NotMe:    {prefix: "dwn_", state: Active, lasts: true},
 }
 
 // Path is the path of the page that a token opens.
@@ -68,15 +77,31 @@ func (d *Directory) issue(tx sqldb.Tx, o org.Org, a Account, p Purpose) (secret.
 	if err := Void(tx, a.ID, p); err != nil {
 		return "", time.Time{}, err
 	}
+	until := now.Add(life)
+	token, err := newLink(tx, now, o.ID, a.ID, p, until)
+	return token, until, err
+}
+
+// newLink writes a link beside those that there are.
+func newLink(tx sqldb.Tx, now time.Time, o id.Org, a id.Account, p Purpose, until time.Time) (secret.Text, error) {
 	seq, err := revoke.Head(tx)
 	if err != nil {
-		return "", time.Time{}, err
+		return "", err
 	}
-	token, until := secret.Token(p.prefix()), now.Add(life)
+	token := secret.Token(purposes[p].prefix)
 	_, err = tx.Exec(`insert into links (id, org_id, account_id, purpose, token_hash, state, seq, created_at, expires_at, used_at)
 		values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, 0)`,
-		id.New[id.Link](now), o.ID, a.ID, p, secret.Hash(token), seq, sqldb.Micros(now), sqldb.Micros(until))
-	return token, until, err
+		id.New[id.Link](now), o, a, p, secret.Hash(token), seq, sqldb.Micros(now), sqldb.Micros(until))
+	return token, err
+}
+
+// spend uses an open link up. Of any number at once, one succeeds; the others get an Expired refusal.
+func spend(tx sqldb.Tx, now time.Time, l id.Link) error {
+	n, err := tx.Exec(`update links set state = 'used', used_at = $1 where id = $2 and state = 'open' and expires_at > $1`, sqldb.Micros(now), l)
+	if err == nil && n == 0 {
+		err = errNoLink
+	}
+	return err
 }
 
 // Void ends an account's open links of a purpose.
@@ -93,7 +118,11 @@ type Opened struct {
 	Done    bool // it cannot, because the account is active already: with Activate
 	MinPass int  // shortest password
 	link    link
+	used    use
 }
+
+// use is when a link was spent, and the revocation number of that moment; zero until Directory.Use has done it.
+type use struct{ at, seq int64 }
 
 var errNoLink = refusal.New(refusal.Expired, "link.expired")
 
@@ -105,7 +134,8 @@ func (d *Directory) Open(ctx context.Context, p Purpose, token secret.Text) (Ope
 
 func (d *Directory) open(tx sqldb.Tx, p Purpose, token secret.Text) (Opened, error) {
 	var op Opened
-	if !strings.HasPrefix(string(token), p.prefix()) || len(token) > 100 {
+	is := purposes[p]
+	if !strings.HasPrefix(string(token), is.prefix) || len(token) > 100 {
 		return op, errNoLink
 	}
 	l, err := sqldb.One(tx, scanLink, `select `+linkColumns+` from links where token_hash = $1 and purpose = $2`, secret.Hash(token), p)
@@ -126,8 +156,7 @@ func (d *Directory) open(tx sqldb.Tx, p Purpose, token secret.Text) (Opened, err
 	if err != nil {
 		return op, err
 	}
-	right := map[Purpose]State{Activate: Invited, Reset: Active}[p]
-	op.Good = l.State == "open" && !void && d.Now().Before(l.Expires) && op.Account.State == right
+	op.Good = l.State == "open" && (is.lasts || !void) && d.Now().Before(l.Expires) && op.Account.State == is.state
 	op.Done = p == Activate && op.Account.State == Active && l.State == "used"
 	held, err := access.Held(tx, l.Org, l.Account, d.Now())
 	op.MinPass = op.Org.Rules.MinLength(administrative(op.Org.Kind, held), d.Now())
@@ -151,14 +180,15 @@ func Personal(o org.Org, a Account) []string {
 	return []string{a.Email, a.Name, a.Username, o.Name, o.Slug, "doorward"}
 }
 
-// Use spends a link: the account gets the password and, with Activate, becomes active. It does not sign in. Of any number of parallel
-// uses one succeeds; the others get an Expired refusal. The mailbox is proved by it: the link vouches for a first factor.
+// Use spends a link of any purpose but NotMe: the account gets the password and, with Activate, becomes active. It does not sign in. Of
+// any number of parallel uses one succeeds; the others get an Expired refusal. The mailbox is proved by it: the link vouches for a first
+// factor, and all other links are void.
 func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again secret.Text, client access.Client) (Opened, error) {
 	op, err := d.Open(ctx, p, token)
 	if err != nil && !refusal.Is(err, refusal.Expired) {
 		return op, err
 	}
-	if !op.Good {
+	if !op.Good || p == NotMe {
 		return op, d.noteLost(ctx, p, op, client, errNoLink)
 	}
 	if fault := factor.CheckNew(password, again, op.MinPass, op.personal()); fault != nil {
@@ -169,6 +199,7 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 		return op, err
 	}
 	actor := access.Holder(op.Account.ID, op.Org.ID, client)
+	var used use
 	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
 		now := d.Now()
 		// The account's row first: it is what parallel uses, disabling and withdrawing meet at.
@@ -188,9 +219,8 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 		if err != nil {
 			return err
 		}
-		if n, err = tx.Exec(`update links set state = 'used', used_at = $1 where id = $2 and state = 'open' and expires_at > $1`,
-			sqldb.Micros(now), fresh.link.ID); err != nil || n == 0 {
-			return errors.Join(err, errNoLink)
+		if err := spend(tx, now, fresh.link.ID); err != nil {
+			return err
 		}
 		if void, err := revoke.Since(tx, op.Account.ID, op.Org.ID, fresh.link.Seq); err != nil || void {
 			return errors.Join(err, errNoLink)
@@ -205,23 +235,44 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 			return err
 		}
 		action := audit.AccountActivated
-		if p == Reset {
+		if p != Activate {
 			action = audit.PasswordReset
-			if err := d.Queue.Enqueue(tx, op.Org.ID, op.Account.ID, outbox.PasswordChanged{At: now}, 24*time.Hour); err != nil {
+			if err := Tell(tx, d.Queue, op.Org.ID, op.Account.ID, outbox.PasswordChanged{At: now}); err != nil {
 				return err
 			}
 		}
-		if err := audit.Record(tx, now, audit.Event{Org: op.Org.ID, Action: action, Actor: actor, Target: audit.TargetOf(op.Account.ID)}); err != nil {
+		if err := audit.Record(tx, now, audit.Event{Org: op.Org.ID, Action: action, Actor: actor, Target: audit.TargetOf(op.Account.ID),
+			Data: map[string]any{"purpose": string(p)}}); err != nil {
 			return err
 		}
 		// Whoever may have been in, or half in, before the mailbox's owner came is out.
-		_, err = revoke.Subject(tx, now, revoke.Account, op.Account.ID)
+		seq, err := revoke.Subject(tx, now, revoke.Account, op.Account.ID)
+		used = use{sqldb.Micros(now), seq}
 		return err
 	})
 	if err != nil {
 		return op, d.noteLost(ctx, p, op, client, err)
 	}
+	op.used = used
 	return op, nil
+}
+
+// Vouched returns the account that Use has just given a new password by a set-up link, and the revocation number of that use. It returns
+// an Expired refusal unless op is what Use returned a moment ago, the account is active, and nothing was revoked or vouched for since.
+func (op Opened) Vouched(tx sqldb.Tx, now time.Time) (Account, int64, error) {
+	a, err := Find(tx, op.Org.ID, op.Account.ID)
+	if err != nil {
+		return a, 0, err
+	}
+	void, err := revoke.Since(tx, a.ID, a.Org, op.used.seq)
+	if err != nil {
+		return a, 0, err
+	}
+	if op.used.seq == 0 || op.link.Purpose != Setup || void || a.State != Active || sqldb.Micros(a.LinkUsed) != op.used.at ||
+		now.Sub(a.LinkUsed) > time.Minute {
+		return a, 0, errNoLink
+	}
+	return a, op.used.seq, nil
 }
 
 // Presenting links that are no longer good leaves so many events per client address, so that nobody fills the log.
@@ -330,14 +381,7 @@ func (d *Directory) mailLink(ctx context.Context, o org.Org, a Account, actor ac
 				return err
 			}
 		case a.State == Active && action == audit.ResetRequested:
-			token, until, err := d.issue(tx, o, a, Reset)
-			if err != nil {
-				return err
-			}
-			if err := outbox.Discard(tx, a.ID, outbox.KindReset); err != nil {
-				return err
-			}
-			if err := d.Queue.Enqueue(tx, o.ID, a.ID, outbox.Reset{Token: string(token), Until: until}, o.Rules.ResetLife); err != nil {
+			if err := d.sendReset(tx, o, a); err != nil {
 				return err
 			}
 		default:
@@ -345,6 +389,18 @@ func (d *Directory) mailLink(ctx context.Context, o org.Org, a Account, actor ac
 		}
 		return audit.Record(tx, now, audit.Event{Org: o.ID, Action: action, Actor: actor, Target: audit.TargetOf(a.ID)})
 	})
+}
+
+// sendReset mails the account's one living reset link.
+func (d *Directory) sendReset(tx sqldb.Tx, o org.Org, a Account) error {
+	token, until, err := d.issue(tx, o, a, Reset)
+	if err != nil {
+		return err
+	}
+	if err := outbox.Discard(tx, a.ID, outbox.KindReset); err != nil {
+		return err
+	}
+	return d.Queue.Enqueue(tx, o.ID, a.ID, outbox.Reset{Token: string(token), Until: until}, o.Rules.ResetLife)
 }
 
 // MinLength is the shortest password that an account may choose.

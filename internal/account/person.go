@@ -77,7 +77,10 @@ func (d *Directory) Disable(ctx context.Context, actor access.Actor, o id.Org, a
 		if err := license.ReturnSeat(tx, o); err != nil {
 			return err
 		}
-		if err := outbox.Discard(tx, a, outbox.KindInvite, outbox.KindReset, outbox.KindMailCode); err != nil {
+		if err := outbox.Discard(tx, a, outbox.KindInvite, outbox.KindReset, outbox.KindSetup, outbox.KindMailCode); err != nil {
+			return err
+		}
+		if err := Void(tx, a, NotMe); err != nil { // the others are void by the revocation
 			return err
 		}
 		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.AccountDisabled, Actor: actor, Target: audit.TargetOf(a),
@@ -196,8 +199,7 @@ func (d *Directory) ResetFactors(ctx context.Context, actor access.Actor, o id.O
 		return refusal.Field("reason", "text.long", "Most", 300)
 	}
 	return d.Book.Do(ctx, actor, audit.FactorsReset, func(tx sqldb.Tx) error {
-		acc, _, _, err := d.person(tx, actor, access.PeopleFactors, o, a)
-		if err != nil {
+		if _, _, _, err := d.person(tx, actor, access.PeopleFactors, o, a); err != nil {
 			return err
 		}
 		if actor.Account == a {
@@ -224,10 +226,8 @@ func (d *Directory) ResetFactors(ctx context.Context, actor access.Actor, o id.O
 		if err != nil {
 			return err
 		}
-		if acc.State == Active {
-			if err := d.Queue.Enqueue(tx, o, a, outbox.FactorRemoved{Factors: kinds, By: by, Reason: reason, At: now}, 24*time.Hour); err != nil {
-				return err
-			}
+		if err := Tell(tx, d.Queue, o, a, outbox.FactorRemoved{Factors: kinds, By: by, Reason: reason, At: now}); err != nil {
+			return err
 		}
 		if err := audit.Record(tx, now, audit.Event{Org: o, Action: audit.FactorsReset, Actor: actor, Target: audit.TargetOf(a),
 			Data: map[string]any{"factors": kinds}, Person: map[string]any{"reason": reason}}); err != nil {
@@ -235,6 +235,42 @@ func (d *Directory) ResetFactors(ctx context.Context, actor access.Actor, o id.O
 		}
 		_, err = revoke.Subject(tx, now, revoke.Account, a)
 		return err
+	})
+}
+
+// SendSetup mails an active account a link with which the person chooses a new password and sets up a second factor in one go; an
+// earlier one dies. Nothing else changes until it is used.
+func (d *Directory) SendSetup(ctx context.Context, actor access.Actor, o id.Org, a id.Account) error {
+	return d.Book.Do(ctx, actor, audit.SetupSent, func(tx sqldb.Tx) error {
+		acc, _, _, err := d.person(tx, actor, access.PeopleFactors, o, a)
+		if err != nil {
+			return err
+		}
+		if err := actor.RequireFresh(d.Now()); err != nil {
+			return err
+		}
+		if acc.State != Active {
+			return refusal.New(refusal.Conflict, "account.not_active")
+		}
+		to, err := org.Find(tx, o)
+		if err != nil {
+			return err
+		}
+		token, until, err := d.issue(tx, to, acc, Setup)
+		if err != nil {
+			return err
+		}
+		by, err := d.shown(tx, actor)
+		if err != nil {
+			return err
+		}
+		if err := outbox.Discard(tx, a, outbox.KindSetup); err != nil {
+			return err
+		}
+		if err := d.Queue.Enqueue(tx, o, a, outbox.Setup{Token: string(token), Until: until, By: by}, to.Rules.LinkLife); err != nil {
+			return err
+		}
+		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SetupSent, Actor: actor, Target: audit.TargetOf(a)})
 	})
 }
 

@@ -16,6 +16,8 @@ const (
 	AccountEnabled      Action = "account.enabled"
 	AccountChanged      Action = "account.changed"
 	AccountViewed       Action = "account.viewed"
+	AccountNotMe        Action = "account.not_me"
+	SetupSent           Action = "account.setup_sent"
 	RolesChanged        Action = "account.roles_changed"
 	FactorsReset        Action = "account.factors_reset"
 	LinkRequested       Action = "link.requested"
@@ -50,7 +52,7 @@ const (
 
 // Actions lists every action, for the test that each has its texts.
 var Actions = []Action{OrgCreated, OrgChanged, SeatsChanged, AccountInvited, AccountResent, AccountWithdrawn, AccountActivated,
-	AccountDisabled, AccountEnabled, AccountChanged, AccountViewed, RolesChanged, FactorsReset, LinkRequested, LinkPrinted, LinkRefused,
+	AccountDisabled, AccountEnabled, AccountChanged, AccountViewed, AccountNotMe, SetupSent, RolesChanged, FactorsReset, LinkRequested, LinkPrinted, LinkRefused,
 	ResetRequested, PasswordReset, PasswordChanged, FactorEnrolled, FactorRemoved, FactorDisabled, MailCodeSent, SignedIn, SignInFailed,
 	SignInRefused, SignedOut, SessionEnded, SessionsEnded, IdentityProvedAgain, OrgEntered, MailFailed, RightRefused, DeviceForgotten, RecoveryMade, RecoveryUsed,
 	AccessCodeIssued, AccessCodeUsed, KeyAdded, KeyResealed, KeyRetired}

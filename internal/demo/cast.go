@@ -47,6 +47,7 @@ type Person struct {
 	account  id.Account
 	password id.Factor // changes with the password
 	visitor  signin.Visitor
+	held     signin.Held // what the browser keeps from one sign-in to the next
 }
 
 // The letters of a person's days. The last one is today.

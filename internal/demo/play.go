@@ -191,7 +191,7 @@ func (s *story) signIn(ctx context.Context, p *Person) error {
 	for err == nil && at.Finished == nil {
 		switch at.Decision.Step {
 		case policy.AskPassword:
-			at, err = desk.Password(ctx, at.Key, p.Password, client, signin.Held{})
+			at, err = desk.Password(ctx, at.Key, p.Password, client, p.held)
 		case policy.ChooseFactor:
 			at, err = desk.Choose(ctx, at.Key, string(factor.TOTP), client)
 		case policy.EnrolTOTP, policy.AskTOTP:
@@ -200,14 +200,14 @@ func (s *story) signIn(ctx context.Context, p *Person) error {
 				return err
 			}
 			if at.Decision.Step == policy.AskTOTP {
-				at, err = desk.Code(ctx, at.Key, code, false, client, signin.Held{})
+				at, err = desk.Code(ctx, at.Key, code, false, client, p.held)
 			} else {
-				at, err = desk.EnrolTOTP(ctx, at.Key, code, client, signin.Held{})
+				at, err = desk.EnrolTOTP(ctx, at.Key, code, client, p.held)
 			}
 		case policy.ShowRecovery:
-			at, err = desk.Saved(ctx, at.Key, client, signin.Held{})
+			at, err = desk.Saved(ctx, at.Key, client, p.held)
 		case policy.OfferPasskey:
-			at, err = desk.Offer(ctx, at.Key, false, client, signin.Held{})
+			at, err = desk.Offer(ctx, at.Key, false, client, p.held)
 		case policy.Refuse:
 			return nil
 		default:
@@ -216,6 +216,10 @@ func (s *story) signIn(ctx context.Context, p *Person) error {
 	}
 	if err != nil {
 		return err
+	}
+	p.held.Session = at.Finished.Secret
+	if at.Finished.Device != "" {
+		p.held.Device = at.Finished.Device
 	}
 	first := p.visitor.Account.ID == ""
 	if p.visitor, err = desk.Resolve(ctx, at.Finished.Secret, client); err != nil {

@@ -16,6 +16,7 @@ import (
 // A browser may have four sign-ins under way, each in a cookie of its own: two tabs never overwrite each other's.
 const (
 	attemptCookie = "attempt"
+	passkeyCookie = "passkey"
 	mostAttempts  = 4
 	attemptLives  = 30 * time.Minute
 )
@@ -40,6 +41,18 @@ func (e *Entry) slot(r *http.Request, i int) (signin.Key, bool) {
 	name, s, ok := strings.Cut(v, ".")
 	a, good := id.Parse[id.Attempt](name)
 	return signin.Key{ID: a, Secret: secret.Text(s)}, ok && good
+}
+
+// passkeyKey returns the attempt that waits for a passkey alone, in a cookie of its own: every look at a sign-in page with a script makes one,
+// and must not push out what other tabs are at.
+func (e *Entry) passkeyKey(r *http.Request) signin.Key {
+	v, _ := e.Kit.ReadCookie(r, passkeyCookie)
+	name, s, _ := strings.Cut(v, ".")
+	a, ok := id.Parse[id.Attempt](name)
+	if !ok || len(v) > 200 {
+		return signin.Key{}
+	}
+	return signin.Key{ID: a, Secret: secret.Text(s)}
 }
 
 // key returns the key of the attempt with that id, or of the newest one when no id is given.

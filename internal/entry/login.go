@@ -3,6 +3,8 @@ package entry
 import (
 	"net/http"
 	"net/url"
+	"strings"
+	"time"
 
 	"doorward/internal/factor"
 	"doorward/internal/page"
@@ -19,6 +21,8 @@ type identifierDoc struct {
 	ParentName string // "Sign in with your … account"; empty: no such button
 	ParentHref string
 	Forgot     string
+	Passkey    string // where a page with a script asks for a passkey's challenge
+	Slug       string
 }
 
 func (e *Entry) identifier(w http.ResponseWriter, r *http.Request) error {
@@ -30,8 +34,8 @@ func (e *Entry) identifier(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *Entry) showIdentifier(w http.ResponseWriter, r *http.Request, p place, code int, to string, f page.Form) error {
-	doc := &identifierDoc{Base: p.base("login.identifier", "login.identifier.title"), To: to, Forgot: p.path("forgot")}
-	doc.Form = f
+	doc := &identifierDoc{Base: p.base("login.identifier", "login.identifier.title"), To: to, Forgot: p.path("forgot"), Passkey: p.path("login/passkey"), Slug: p.Slug}
+	doc.Form, doc.Scripts = f, []string{keysScript}
 	if p.Parent.ID != "" {
 		doc.ParentName = p.Parent.Name
 		back := p.Org.HomePath()
@@ -85,6 +89,11 @@ type stepDoc struct {
 	Email      string // where a code was mailed, shortened
 	Key        string // the new authenticator app's key as text
 	QR         page.QR
+	Options    string // what the browser needs for a key
+	Codes      []string
+	Download   string   // of the codes
+	Ways       []string // other ways to prove the second factor
+	Remember   int      // days for which this device may be remembered; 0: not at all
 	Asks       []ask
 	RefusedOrg string
 	Home       string // the own organisation, for who was refused elsewhere
@@ -128,12 +137,18 @@ func (e *Entry) startAgain(w http.ResponseWriter, r *http.Request, attempt strin
 }
 
 var stepPages = map[policy.Step]struct{ name, title string }{
-	policy.AskPassword:  {"login.password", "login.password.title"},
-	policy.AskTOTP:      {"login.totp", "login.totp.title"},
-	policy.ProveMailbox: {"login.mail-code", "login.mail-code.title"},
-	policy.ChooseFactor: {"login.enrol", "login.enrol.title"},
-	policy.EnrolTOTP:    {"login.enrol.totp", "login.enrol.totp.title"},
-	policy.Refuse:       {"login.denied", ""},
+	policy.AskPassword:   {"login.password", "login.password.title"},
+	policy.AskTOTP:       {"login.totp", "login.totp.title"},
+	policy.AskPasskey:    {"login.passkey", "login.passkey.title"},
+	policy.AskRecovery:   {"login.recovery", "login.recovery.title"},
+	policy.AskAccessCode: {"login.access-code", "login.access-code.title"},
+	policy.EnrolPasskey:  {"login.enrol.passkey", "login.enrol.passkey.title"},
+	policy.ShowRecovery:  {"login.recovery-codes", "login.recovery-codes.title"},
+	policy.OfferPasskey:  {"login.passkey-offer", "login.passkey-offer.title"},
+	policy.ProveMailbox:  {"login.mail-code", "login.mail-code.title"},
+	policy.ChooseFactor:  {"login.enrol", "login.enrol.title"},
+	policy.EnrolTOTP:     {"login.enrol.totp", "login.enrol.totp.title"},
+	policy.Refuse:        {"login.denied", ""},
 }
 
 func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code int, f page.Form) error {
@@ -152,6 +167,18 @@ func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code
 		Restart: restart(p, v.Attempt), Forgot: p.path("forgot"), Ref: v.Attempt.Proved.Request}
 	doc.Form = f
 	switch v.Decision.Step {
+	case policy.AskPasskey, policy.AskTOTP, policy.AskRecovery, policy.AskAccessCode:
+		for _, w := range v.Ways {
+			if w != v.Decision.Step {
+				doc.Ways = append(doc.Ways, string(w))
+			}
+		}
+		doc.Remember = int(v.Remember / (24 * time.Hour))
+		doc.useKeys(v)
+	case policy.EnrolPasskey:
+		doc.useKeys(v)
+	case policy.ShowRecovery:
+		doc.Codes, doc.Download = v.Codes, "/login/recovery-codes.txt?attempt="+doc.Attempt
 	case policy.ProveMailbox:
 		doc.Email = veil(v.Account.Email)
 	case policy.EnrolTOTP:
@@ -181,6 +208,16 @@ func (d *stepDoc) refuse(p place, v signin.View) {
 	d.Title, d.TitleArgs = "login.denied."+d.Reason+".title", []any{"Organisation", d.RefusedOrg}
 }
 
+// useKeys puts into the page what the browser needs to ask an authenticator.
+func (d *stepDoc) useKeys(v signin.View) {
+	if len(v.Options) > 0 {
+		d.Options, d.Scripts = string(v.Options), []string{keysScript}
+	}
+}
+
+// keysScript is the one script that a page of security keys and passkeys needs.
+const keysScript = "webauthn.js"
+
 func restart(p place, a signin.Attempt) string {
 	if a.Proved.To != "" {
 		return p.path("login") + "?to=" + url.QueryEscape(a.Proved.To)
@@ -201,12 +238,8 @@ func veil(email string) string {
 }
 
 // answer takes the form of a step: one operation, then the next step, the session, or the same page again.
-func (e *Entry) answer(w http.ResponseWriter, r *http.Request, field string, take func(k signin.Key, typed string) (signin.Progress, error)) error {
-	fields := []string{"attempt"}
-	if field != "" {
-		fields = append(fields, field)
-	}
-	v, f, err := form(w, r, fields...)
+func (e *Entry) answer(w http.ResponseWriter, r *http.Request, fields string, take func(k signin.Key, v map[string]string) (signin.Progress, error)) error {
+	v, f, err := form(w, r, append(strings.Fields(fields), "attempt")...)
 	if err != nil && refusal.As(err) == nil {
 		return err
 	}
@@ -216,7 +249,7 @@ func (e *Entry) answer(w http.ResponseWriter, r *http.Request, field string, tak
 	}
 	var p signin.Progress
 	if err == nil {
-		p, err = take(k, v[field])
+		p, err = take(k, v)
 		if p.Key.Secret != "" { // also a wrong answer may have moved the attempt on
 			k = p.Key
 			e.keep(w, r, k)
@@ -225,11 +258,7 @@ func (e *Entry) answer(w http.ResponseWriter, r *http.Request, field string, tak
 	switch {
 	case err == nil && p.Finished != nil:
 		e.drop(w, r, k.ID)
-		e.Kit.SetCookie(w, sessionCookie, string(p.Finished.Secret), 0)
-		if p.Finished.Device != "" {
-			e.Kit.SetCookie(w, deviceCookie, string(p.Finished.Device), deviceLives)
-		}
-		return seeOther(w, r, p.Finished.To)
+		return e.finished(w, r, p)
 	case err == nil:
 		return seeOther(w, r, nextPath(p.Attempt))
 	case !again(err):
@@ -239,29 +268,29 @@ func (e *Entry) answer(w http.ResponseWriter, r *http.Request, field string, tak
 	if viewErr != nil {
 		return e.startAgain(w, r, string(k.ID), viewErr)
 	}
-	return e.show(w, r, view, status(w, err), page.FormOf(f.Values, err, "password", "code"))
+	return e.show(w, r, view, status(w, err), page.FormOf(f.Values, err, "password", "code", "credential"))
 }
 
 func (e *Entry) password(w http.ResponseWriter, r *http.Request) error {
-	return e.answer(w, r, "password", func(k signin.Key, typed string) (signin.Progress, error) {
-		return e.Desk.Password(r.Context(), k, secret.Text(typed), e.Client(r), e.held(r))
+	return e.answer(w, r, "password", func(k signin.Key, v map[string]string) (signin.Progress, error) {
+		return e.Desk.Password(r.Context(), k, secret.Text(v["password"]), e.Client(r), e.held(r))
 	})
 }
 
 func (e *Entry) totp(w http.ResponseWriter, r *http.Request) error {
-	return e.answer(w, r, "code", func(k signin.Key, typed string) (signin.Progress, error) {
-		return e.Desk.Code(r.Context(), k, typed, false, e.Client(r), e.held(r))
+	return e.answer(w, r, "code remember", func(k signin.Key, v map[string]string) (signin.Progress, error) {
+		return e.Desk.Code(r.Context(), k, v["code"], v["remember"] != "", e.Client(r), e.held(r))
 	})
 }
 
 func (e *Entry) mailCode(w http.ResponseWriter, r *http.Request) error {
-	return e.answer(w, r, "code", func(k signin.Key, typed string) (signin.Progress, error) {
-		return e.Desk.Mailbox(r.Context(), k, typed, e.Client(r), e.held(r))
+	return e.answer(w, r, "code", func(k signin.Key, v map[string]string) (signin.Progress, error) {
+		return e.Desk.Mailbox(r.Context(), k, v["code"], e.Client(r), e.held(r))
 	})
 }
 
 func (e *Entry) mailCodeAgain(w http.ResponseWriter, r *http.Request) error {
-	return e.answer(w, r, "", func(k signin.Key, _ string) (signin.Progress, error) {
+	return e.answer(w, r, "", func(k signin.Key, _ map[string]string) (signin.Progress, error) {
 		p, err := e.Desk.MailAgain(r.Context(), k, e.Client(r))
 		if err == nil {
 			e.Kit.SetFlash(w, r, "good", "login.mail-code.again_done")
@@ -271,14 +300,14 @@ func (e *Entry) mailCodeAgain(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *Entry) enrol(w http.ResponseWriter, r *http.Request) error {
-	return e.answer(w, r, "method", func(k signin.Key, method string) (signin.Progress, error) {
-		return e.Desk.Choose(r.Context(), k, method, e.Client(r))
+	return e.answer(w, r, "method", func(k signin.Key, v map[string]string) (signin.Progress, error) {
+		return e.Desk.Choose(r.Context(), k, v["method"], e.Client(r))
 	})
 }
 
 func (e *Entry) enrolTOTP(w http.ResponseWriter, r *http.Request) error {
-	return e.answer(w, r, "code", func(k signin.Key, typed string) (signin.Progress, error) {
-		p, err := e.Desk.EnrolTOTP(r.Context(), k, typed, e.Client(r), e.held(r))
+	return e.answer(w, r, "code", func(k signin.Key, v map[string]string) (signin.Progress, error) {
+		p, err := e.Desk.EnrolTOTP(r.Context(), k, v["code"], e.Client(r), e.held(r))
 		if err == nil && p.Finished != nil {
 			e.Kit.SetFlash(w, r, "good", "login.enrol.totp.done", "Factor", string(factor.TOTP))
 		}

@@ -46,10 +46,21 @@ func letters() map[string]outbox.Data {
 		"invite-by-nobody":      outbox.Invite{Roles: []string{"Night shift"}, Token: token, Until: until},
 		"reset":                 outbox.Reset{Token: token, Until: at.Add(time.Hour)},
 		"mail-code":             outbox.MailCode{Code: "407192", Until: at.Add(10 * time.Minute)},
-		"password-changed":      outbox.PasswordChanged{At: at},
-		"factor-added":          outbox.FactorAdded{Factor: "passkey", Name: "Blue key", At: at},
-		"factor-removed":        outbox.FactorRemoved{Factors: []string{"totp"}, At: at},
-		"factor-removed-by":     outbox.FactorRemoved{Factors: []string{"totp", "passkey", "recovery"}, By: by, Reason: "Phone lost", At: at},
+		"setup":                 outbox.Setup{Token: token, Until: until, By: by},
+		"setup-by-nobody":       outbox.Setup{Token: token, Until: until},
+		"password-changed":      outbox.PasswordChanged{At: at, NotMe: token},
+		"factor-added":          outbox.FactorAdded{Factor: "passkey", Name: "Blue key", At: at, NotMe: token},
+		"factor-removed":        outbox.FactorRemoved{Factors: []string{"totp"}, At: at, NotMe: token},
+		"factor-removed-by":     outbox.FactorRemoved{Factors: []string{"totp", "passkey", "recovery"}, By: by, Reason: "Phone lost", At: at, NotMe: token},
+		"factor-disabled":       outbox.FactorDisabled{Factor: "totp", At: at, NotMe: token},
+		"factor-disabled-word":  outbox.FactorDisabled{Factor: "password", At: at, NotMe: token},
+		"factor-disabled-codes": outbox.FactorDisabled{Factor: "recovery", At: at, NotMe: token},
+		"recovery-used":         outbox.RecoveryUsed{Left: 9, At: at, NotMe: token},
+		"recovery-used-but-one": outbox.RecoveryUsed{Left: 1, At: at, NotMe: token},
+		"recovery-used-up":      outbox.RecoveryUsed{At: at, NotMe: token},
+		"new-device":            outbox.NewDevice{Device: "Firefox, Android", Address: "2001:db8::7", At: at, NotMe: token},
+		"access-code":           outbox.AccessCode{By: by, Until: until, NotMe: token},
+		"access-code-by-nobody": outbox.AccessCode{Until: until, NotMe: token},
 		"role-changed":          outbox.RoleChanged{Roles: []string{"core", "co_manager"}, By: by, At: at},
 		"role-changed-to-none":  outbox.RoleChanged{At: at},
 		"role-changed-to-a-few": outbox.RoleChanged{Roles: []string{"support", "editor", "viewer"}, By: by, At: at},
@@ -136,6 +147,7 @@ func TestTextAndHTMLHaveTheSameLinks(t *testing.T) {
 	action := map[string]string{
 		"invite": "https://door.example.org/activate/" + token,
 		"reset":  "https://door.example.org/reset/" + token,
+		"setup":  "https://door.example.org/setup/" + token,
 	}
 	for name, data := range letters() {
 		m := render(t, letter(locale.English, data))
@@ -146,6 +158,9 @@ func TestTextAndHTMLHaveTheSameLinks(t *testing.T) {
 		want := []string{"https://door.example.org/o/fabrikam/login"}
 		if a, ok := action[m.Kind]; ok {
 			want = append(want, a)
+		}
+		if _, ok := data.(outbox.Warning); ok {
+			want = append(want, "https://door.example.org/not-me/"+token)
 		}
 		slices.Sort(want)
 		if diff := cmp.Diff(want, inText); diff != "" {
@@ -231,6 +246,10 @@ func TestHostileValues(t *testing.T) {
 				outbox.FactorAdded{Factor: evil, Name: evil, At: until},
 				outbox.FactorRemoved{Factors: slices.Repeat([]string{evil}, 50), By: evil, Reason: evil, At: until},
 				outbox.RoleChanged{Roles: slices.Repeat([]string{evil}, 50), By: evil, At: until},
+				outbox.FactorDisabled{Factor: evil, At: until, NotMe: token},
+				outbox.NewDevice{Device: evil, Address: evil, At: until, NotMe: token},
+				outbox.AccessCode{By: evil, Until: until, NotMe: token},
+				outbox.Setup{By: evil, Until: until, Token: token},
 			} {
 				l := letter(locale.French, data)
 				l.Name, l.OrgName = evil, evil

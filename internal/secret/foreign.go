@@ -23,8 +23,9 @@ const (
 	mostForeignMemory = 1 << 20 // KiB of argon2; the same of scrypt
 	mostForeignWork   = 1 << 22 // KiB times passes of argon2: some seconds
 	mostBcryptCost    = 15
-	mostScryptN       = 1 << 20
-	mostScryptWork    = 1 << 24 // N times r times p
+	mostScryptLn      = 20
+	mostScryptBlocks  = 64      // r, and p
+	mostScryptWork    = 1 << 24 // 2^ln times r times p
 	mostIterations    = 5_000_000
 )
 
@@ -100,12 +101,17 @@ func readHash(text string) (stored, error) {
 	return s, nil
 }
 
+var costForm = regexp.MustCompile(`^[mtp]=[0-9]{1,10}(,[mtp]=[0-9]{1,10}){2}$`)
+
 func readArgon2(part []string, derive func(password, salt []byte, time, memory uint32, threads uint8, length uint32) []byte) (stored, error) {
 	if len(part) != 6 {
 		return stored{}, errors.New("want $v=19$m=…,t=…,p=…$salt$key")
 	}
 	if part[2] != "v=19" {
 		return stored{}, errors.New("only version 19 (v=19) is known")
+	}
+	if !costForm.MatchString(part[3]) { // ParseCost would repeat what may be the key
+		return stored{}, errors.New("want m=…,t=…,p=…")
 	}
 	c, err := ParseCost(part[3])
 	if err != nil {
@@ -176,28 +182,31 @@ func readScrypt(part []string) (stored, error) {
 	if len(part) != 5 {
 		return stored{}, errors.New("want $ln=…,r=…,p=…$salt$key")
 	}
-	var ln, r, p int
-	for i, name := range []string{"ln=", "r=", "p="} {
-		params := strings.Split(part[2], ",")
-		if len(params) != 3 || !strings.HasPrefix(params[i], name) {
+	var param [3]int
+	params := strings.Split(part[2], ",")
+	for i, one := range []struct {
+		name string
+		most int
+	}{{"ln", mostScryptLn}, {"r", mostScryptBlocks}, {"p", mostScryptBlocks}} {
+		name, value, _ := strings.Cut(params[min(i, len(params)-1)], "=")
+		if len(params) != 3 || name != one.name {
 			return stored{}, errors.New("want ln=…,r=…,p=…")
 		}
-		n, err := number(strings.TrimPrefix(params[i], name), mostScryptWork)
-		if err != nil {
-			return stored{}, fmt.Errorf("%s %w", name, err)
+		var err error
+		if param[i], err = number(value, one.most); err != nil {
+			return stored{}, fmt.Errorf("%s: %w", name, err)
 		}
-		*[]*int{&ln, &r, &p}[i] = n
 	}
-	if ln > 20 || 128*r<<ln > mostForeignMemory<<10 || r<<ln > mostScryptWork/p {
-		return stored{}, fmt.Errorf("ln=%d,r=%d,p=%d costs too much; ln may be 20 (N %d), the memory 1 GiB, and N times r times p %d", ln, r, p,
-			mostScryptN, mostScryptWork)
+	n, r, p := 1<<param[0], param[1], param[2]
+	if 128*n*r > mostForeignMemory<<10 || n*r*p > mostScryptWork {
+		return stored{}, fmt.Errorf("%s costs too much; it may take 1 GiB, and 2^ln times r times p may be %d", part[2], mostScryptWork)
 	}
 	salt, key, err := decodeKey(part[3], part[4])
 	if err != nil {
 		return stored{}, err
 	}
 	return stored{fits: compares(key, func(password []byte) ([]byte, error) {
-		return scrypt.Key(password, salt, 1<<ln, r, p, len(key))
+		return scrypt.Key(password, salt, n, r, p, len(key))
 	})}, nil
 }
 

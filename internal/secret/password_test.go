@@ -77,7 +77,7 @@ func TestVerifyForeignHash(t *testing.T) {
 
 func TestVerifyWhatIsNoHash(t *testing.T) {
 	h := secret.NewHasher(cheap, 1)
-	for _, stored := range []string{"x", "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ", "$argon2i$v=19$m=64,t=1,p=1$c29tZXNhbHQ$c29tZXNhbHRzb21lc2FsdA",
+	for _, stored := range []string{"x", "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ", "$argon2d$v=19$m=64,t=1,p=1$c29tZXNhbHQ$c29tZXNhbHRzb21lc2FsdA",
 		"$argon2id$v=18$m=64,t=1,p=1$c29tZXNhbHQ$c29tZXNhbHRzb21lc2FsdA", "$argon2id$v=19$m=1,t=1,p=1$c29tZXNhbHQ$c29tZXNhbHRzb21lc2FsdA",
 		"$argon2id$v=19$m=64,t=1,p=1$!$c29tZXNhbHRzb21lc2FsdA", "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$", "$argon2id$v=19$m=64,t=1,p=1$$c29tZXNhbHRzb21lc2FsdA"} {
 		if ok, _, err := h.Verify(t.Context(), "", stored, nil); ok || err == nil {
