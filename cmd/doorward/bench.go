@@ -180,7 +180,7 @@ func (b *bench) fill(ctx context.Context, people int) error {
 				if err := access.Assign(tx, now, f.Org.ID, a, access.Administrator, time.Time{}); err != nil {
 					return err
 				}
-				if err := factor.SetPassword(tx, now, f.Org.ID, a, phc); err != nil {
+				if err := factor.SetPassword(tx, now, f.Org.ID, a, phc, 0); err != nil {
 					return err
 				}
 				setup, err := factor.BeginTOTP(tx, b.Vault, now, f.Org.ID, a, "Bench", email)

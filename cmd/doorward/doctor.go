@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"doorward/internal/factor"
 	"doorward/internal/mail"
 	"doorward/internal/sqldb"
 )
@@ -35,6 +36,7 @@ func (c *doctorCommand) Run(ctx context.Context, t *terminal) error {
 		e.keysFit(ctx)
 	}
 	e.mailLeaves(ctx)
+	e.passwordsReadable()
 	e.zonesThere()
 	switch e.bad {
 	case 0:
@@ -138,6 +140,22 @@ func (e *examination) mailLeaves(ctx context.Context) {
 			return
 		}
 		e.ok("mail: %s takes it", s)
+	}
+}
+
+func (e *examination) passwordsReadable() {
+	list := factor.BreachedAt(e.settings.PasswordsPath())
+	n, there, err := list.Entries()
+	if err == nil {
+		err = list.Check()
+	}
+	switch {
+	case err != nil:
+		e.wrong(fmt.Errorf("stolen passwords: %w", err))
+	case there:
+		e.ok("stolen passwords: %d are refused", n)
+	default:
+		e.ok("stolen passwords: there is no list; `doorward passwords import` makes one")
 	}
 }
 

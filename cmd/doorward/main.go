@@ -28,17 +28,18 @@ type commandLine struct {
 
 	config.Settings `embed:"" group:"settings"`
 
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Demo    demoCommand    `cmd:"" help:"Run a sample world with a mailbox, on this machine alone."`
-	Init    initCommand    `cmd:"" help:"Create the provider and its first administrator."`
-	Org     orgCommand     `cmd:"" help:"Organisations."`
-	User    userCommand    `cmd:"" help:"People of an organisation."`
-	Key     keyCommand     `cmd:"" help:"Keys that seal data at rest."`
-	DB      dbCommand      `cmd:"" name:"db" help:"The database's schema."`
-	Doctor  doctorCommand  `cmd:"" help:"Check settings, database, key file, mail and clock, and say what to do."`
-	Show    configCommand  `cmd:"" name:"config" help:"Show the settings in effect and where each comes from."`
-	Bench   benchCommand   `cmd:"" help:"Measure this machine: ours beside the physical limit."`
-	Version versionCommand `cmd:"" help:"Show the version of this program."`
+	Serve     serveCommand     `cmd:"" help:"Run the server."`
+	Demo      demoCommand      `cmd:"" help:"Run a sample world with a mailbox, on this machine alone."`
+	Init      initCommand      `cmd:"" help:"Create the provider and its first administrator."`
+	Org       orgCommand       `cmd:"" help:"Organisations."`
+	User      userCommand      `cmd:"" help:"People of an organisation."`
+	Key       keyCommand       `cmd:"" help:"Keys that seal data at rest."`
+	Passwords passwordsCommand `cmd:"" help:"Stolen passwords, which nobody may choose."`
+	DB        dbCommand        `cmd:"" name:"db" help:"The database's schema."`
+	Doctor    doctorCommand    `cmd:"" help:"Check settings, database, key file, mail and clock, and say what to do."`
+	Show      configCommand    `cmd:"" name:"config" help:"Show the settings in effect and where each comes from."`
+	Bench     benchCommand     `cmd:"" help:"Measure this machine: ours beside the physical limit."`
+	Version   versionCommand   `cmd:"" help:"Show the version of this program."`
 }
 
 const (
@@ -94,7 +95,7 @@ func run(args []string, stdout, stderr io.Writer) (status int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	t := &terminal{settings: cl.Settings, flags: settingFlags(chosen.Model), origins: settings.origins, out: stdout,
+	t := &terminal{settings: cl.Settings, flags: settingFlags(chosen.Model), origins: settings.origins, out: stdout, screen: stderr,
 		log: cl.Logger(stderr, isTerminal(stderr)), words: words.In(locale.English)}
 	chosen.BindTo(ctx, (*context.Context)(nil))
 	if err := chosen.Run(t); err != nil {

@@ -28,6 +28,9 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) (err error) {
 	if behind > 0 {
 		t.log.Warn("this machine's clock is behind the newest event; set it right, or links and codes end at the wrong time", "behind", behind)
 	}
+	if _, _, err := h.Breached.Entries(); err != nil {
+		t.log.Error("nobody can choose a password until the list of stolen passwords can be read", "error", err)
+	}
 	return server.Run(ctx, h, func(addr string) {
 		t.log.Info("serving", "listen", addr, "public_url", t.settings.PublicURL)
 	})

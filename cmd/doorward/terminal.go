@@ -32,6 +32,7 @@ type terminal struct {
 	flags    []*kong.Flag      // the settings' flags, in the order of the help
 	origins  map[string]string // where a setting comes from, unless it is on the command line
 	out      io.Writer
+	screen   io.Writer // where progress is shown
 	log      *slog.Logger
 	words    *locale.Printer
 }
@@ -127,6 +128,25 @@ func (t *terminal) explain(err error) error {
 func (t *terminal) say(format string, args ...any) error {
 	_, err := fmt.Fprintf(t.out, format+"\n", args...)
 	return err
+}
+
+// input opens a file, or standard input for "-". size is 0 when it cannot be known.
+func (t *terminal) input(name string) (f io.ReadCloser, size int64, err error) {
+	if name == "-" {
+		return io.NopCloser(os.Stdin), 0, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder", name)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), nil
 }
 
 // json writes v for programs, on one line.

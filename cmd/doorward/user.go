@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +21,7 @@ import (
 
 type userCommand struct {
 	Invite  userInviteCommand  `cmd:"" help:"Invite people and mail each a link."`
+	Import  userImportCommand  `cmd:"" help:"Add people who come from another system with their passwords' hashes."`
 	List    userListCommand    `cmd:"" help:"List an organisation's people."`
 	Disable userDisableCommand `cmd:"" help:"Shut an account: its sessions and links end at once."`
 	Enable  userEnableCommand  `cmd:"" help:"Open a disabled account again."`
@@ -92,6 +96,119 @@ func (c *userInviteCommand) write(t *terminal, list []invited) error {
 		}
 	}
 	return t.table(rows)
+}
+
+type userImportCommand struct {
+	Org  string `required:"" placeholder:"SLUG" help:"Tenant domain of the organisation."`
+	JSON bool   `help:"Write a JSON object for each line."`
+	File string `arg:"" help:"One JSON object on each line: email, name, username, language, roles, password_hash, state (active or invited). A hyphen stands for standard input."`
+}
+
+// imported is the outcome of one line in JSON.
+type imported struct {
+	Line    int           `json:"line"`
+	Email   string        `json:"email,omitempty"`
+	Result  string        `json:"result"` // imported, skipped or failed
+	Account id.Account    `json:"account,omitempty"`
+	State   account.State `json:"state,omitempty"`
+	Link    string        `json:"activation_url,omitempty"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// mostImportLine is longer than any line with one person, in bytes.
+const mostImportLine = 1 << 16
+
+// Run imports each line by itself and says at once what became of it. Who is there already is skipped, so that a file can be imported
+// again after its faults were put right.
+func (c *userImportCommand) Run(ctx context.Context, t *terminal) (err error) {
+	f, _, err := t.input(c.File)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	h, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	o, err := t.org(ctx, h, c.Org)
+	if err != nil {
+		return err
+	}
+	n, failed, line := 0, 0, 0
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, mostImportLine)
+	for lines.Scan() {
+		line++
+		text := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff")))
+		if len(text) == 0 {
+			continue
+		}
+		one := c.one(ctx, t, h, o, text)
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted at line %d; what was imported before stays", line)
+		}
+		one.Line = line
+		if n++; one.Result == "failed" {
+			failed++
+		}
+		if err := c.write(t, one); err != nil {
+			return err
+		}
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return fmt.Errorf("line %d is longer than %d bytes; what was imported before it stays", line+1, mostImportLine)
+	case err != nil:
+		return err
+	case n == 0:
+		return fmt.Errorf("there is nobody in %s", c.File)
+	case failed > 0:
+		return fmt.Errorf("%d of %d people were not imported", failed, n)
+	}
+	return nil
+}
+
+func (c *userImportCommand) one(ctx context.Context, t *terminal, h *server.House, o org.Org, text []byte) imported {
+	var in account.Import
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	err := d.Decode(&in)
+	if err == nil && d.More() {
+		err = errors.New("more than one object")
+	}
+	var out account.Imported
+	if err != nil {
+		err = fmt.Errorf("not a JSON object with a person: %s", strings.TrimPrefix(err.Error(), "json: "))
+	} else {
+		out, err = h.Directory.Import(ctx, operator(), o.ID, in)
+	}
+	one := imported{Email: in.Email, Result: "imported", Account: out.Account, State: out.State}
+	switch {
+	case err != nil:
+		one.Result, one.Error = "failed", oneLine(t.explain(err))
+	case out.There:
+		one.Result = "skipped"
+	case out.Token != "":
+		one.Link = t.link(out.Token)
+	}
+	return one
+}
+
+func (c *userImportCommand) write(t *terminal, one imported) error {
+	if c.JSON {
+		return t.json(one)
+	}
+	what := string(one.State)
+	switch {
+	case one.Error != "":
+		what = one.Error
+	case one.Result == "skipped":
+		what = "this address has an account already: " + what
+	case one.Link != "":
+		what = one.Link
+	}
+	return t.say("%d  %s  %s: %s", one.Line, one.Email, one.Result, what)
 }
 
 type userListCommand struct {

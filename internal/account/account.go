@@ -16,6 +16,7 @@ import (
 
 	"doorward/internal/access"
 	"doorward/internal/audit"
+	"doorward/internal/factor"
 	"doorward/internal/id"
 	"doorward/internal/locale"
 	"doorward/internal/org"
@@ -238,6 +239,8 @@ type Directory struct {
 	Vault  *secret.Vault
 	Hasher *secret.Hasher
 	Now    func() time.Time
+
+	Breached *factor.Breached // nil: none
 }
 
 // checkPersonName returns a person's name without outer space, or a refusal at the field "name".

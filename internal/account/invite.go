@@ -153,17 +153,17 @@ func (d *Directory) invite(tx sqldb.Tx, actor access.Actor, o id.Org, in Invitat
 // Insert writes an account as it is given, with a new id: for the benchmark's world. It takes no seat.
 func Insert(tx sqldb.Tx, now time.Time, a Account) (id.Account, error) {
 	a.ID, a.Created = id.New[id.Account](now), now
-	if err := insert(tx, a); err != nil {
-		return "", err
+	if a.State == Active {
+		a.Activated = now
 	}
-	_, err := tx.Exec(`update accounts set activated_at = $1 where id = $2 and state = 'active'`, sqldb.Micros(now), a.ID)
-	return a.ID, err
+	return a.ID, insert(tx, a)
 }
 
 func insert(tx sqldb.Tx, a Account) error {
 	_, err := tx.Exec(`insert into accounts (id, org_id, email, email_key, username, username_key, name, language, time_zone, state, created_at,
-		invited_at, activated_at, last_sign_in_at, link_used_at) values ($1, $2, $3, $4, null, null, $5, $6, '', $7, $8, $8, 0, 0, 0)`,
-		a.ID, a.Org, a.Email, a.EmailKey, a.Name, a.Language, a.State, sqldb.Micros(a.Created))
+		invited_at, activated_at, last_sign_in_at, link_used_at) values ($1, $2, $3, $4, $5, $6, $7, $8, '', $9, $10, $10, $11, 0, 0)`,
+		a.ID, a.Org, a.Email, a.EmailKey, sqldb.Null(a.Username), sqldb.Null(org.Fold(a.Username)), a.Name, a.Language, a.State,
+		sqldb.Micros(a.Created), sqldb.Micros(a.Activated))
 	return err
 }
 

@@ -191,8 +191,11 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 	if !op.Good || p == NotMe {
 		return op, d.noteLost(ctx, p, op, client, errNoLink)
 	}
-	if fault := factor.CheckNew(password, again, op.MinPass, op.personal()); fault != nil {
+	if fault := factor.CheckNew(password, again, op.MinPass, op.personal(), d.Breached); fault != nil {
 		return op, fault
+	}
+	if err := factor.CheckUnused(ctx, d.Gate, d.Hasher, op.Account.ID, password, op.Org.Rules.History); err != nil {
+		return op, err
 	}
 	phc, err := d.Hasher.Hash(ctx, factor.Normalize(password)) // not inside the transaction: it takes its time
 	if err != nil {
@@ -228,7 +231,7 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 		if _, err := tx.Exec(`update links set state = 'void' where account_id = $1 and state = 'open'`, op.Account.ID); err != nil {
 			return err
 		}
-		if err := factor.SetPassword(tx, now, op.Org.ID, op.Account.ID, phc); err != nil {
+		if err := factor.SetPassword(tx, now, op.Org.ID, op.Account.ID, phc, op.Org.Rules.History); err != nil {
 			return err
 		}
 		if err := throttle.Clear(tx, PasswordTries(op.Account.ID)); err != nil {

@@ -45,6 +45,8 @@ const (
 	RecoveryUsed        Action = "recovery.used"
 	AccessCodeIssued    Action = "access_code.issued"
 	AccessCodeUsed      Action = "access_code.used"
+	AccountImported     Action = "account.imported"
+	PasswordsImported   Action = "passwords.imported"
 	KeyAdded            Action = "key.added"
 	KeyResealed         Action = "key.resealed"
 	KeyRetired          Action = "key.retired"
@@ -55,4 +57,5 @@ var Actions = []Action{OrgCreated, OrgChanged, SeatsChanged, AccountInvited, Acc
 	AccountDisabled, AccountEnabled, AccountChanged, AccountViewed, AccountNotMe, SetupSent, RolesChanged, FactorsReset, LinkRequested, LinkPrinted, LinkRefused,
 	ResetRequested, PasswordReset, PasswordChanged, FactorEnrolled, FactorRemoved, FactorDisabled, MailCodeSent, SignedIn, SignInFailed,
 	SignInRefused, SignedOut, SessionEnded, SessionsEnded, IdentityProvedAgain, OrgEntered, MailFailed, RightRefused, DeviceForgotten, RecoveryMade, RecoveryUsed,
-	AccessCodeIssued, AccessCodeUsed, KeyAdded, KeyResealed, KeyRetired}
+	AccessCodeIssued, AccessCodeUsed, AccountImported, PasswordsImported, KeyAdded, KeyResealed,
+	KeyRetired}

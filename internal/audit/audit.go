@@ -11,9 +11,12 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"doorward/internal/access"
@@ -78,7 +81,7 @@ func Record(tx sqldb.Tx, now time.Time, e Event) error {
 	if e.Request == "" {
 		e.Request = Request(tx.Context())
 	}
-	data, err := json.Marshal(clean(e.Data))
+	data, err := line(clean(e.Data))
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func Record(tx sqldb.Tx, now time.Time, e Event) error {
 	if _, err := tx.Exec(`insert into events (id, org_id, at, action, outcome, reason, actor_kind, actor_id, actor_org_id,
 		target_kind, target_id, request_id, data) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		e.ID, e.Org, sqldb.Micros(now), e.Action, e.Outcome, e.Reason, e.Actor.Kind, actorID, e.Actor.Org,
-		e.Target.Kind, e.Target.ID, e.Request, string(data)); err != nil {
+		e.Target.Kind, e.Target.ID, e.Request, data); err != nil {
 		return err
 	}
 	person := clean(e.Person)
@@ -101,12 +104,32 @@ func Record(tx sqldb.Tx, now time.Time, e Event) error {
 	if len(person) == 0 {
 		return nil
 	}
-	detail, err := json.Marshal(person)
+	detail, err := line(person)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`insert into event_persons (event_id, org_id, data) values ($1, $2, $3)`, e.ID, e.Org, string(detail))
+	_, err = tx.Exec(`insert into event_persons (event_id, org_id, data) values ($1, $2, $3)`, e.ID, e.Org, detail)
 	return err
+}
+
+// line returns v as JSON on one line that reads as it stands: control characters, invisible ones and those that turn the direction of
+// writing are escaped.
+func line(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for _, r := range string(b) {
+		if !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			out.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) { // RFC 8259 section 7
+			fmt.Fprintf(&out, `\u%04x`, unit)
+		}
+	}
+	return out.String(), nil
 }
 
 // clean cuts texts and replaces what a database or a log reader could stumble over.

@@ -45,6 +45,9 @@ func (s Settings) KeyPath() string {
 	return filepath.Join(s.Data, "doorward.key")
 }
 
+// PasswordsPath returns the path of the list of stolen passwords, which need not be there.
+func (s Settings) PasswordsPath() string { return filepath.Join(s.Data, "passwords.filter") }
+
 // DatabaseFile returns the SQLite file's path, empty with PostgreSQL.
 func (s Settings) DatabaseFile() string {
 	if s.Database == "" || s.Database == "sqlite" {

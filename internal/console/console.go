@@ -75,6 +75,9 @@ func (c *Console) Routes() []Route {
 		{"POST /o/{slug}/users/{account}/enable", access.PeopleDisable, c.in(access.PeopleDisable, c.enable)},
 		{"POST /o/{slug}/users/{account}/roles", access.RoleAssign, c.in(access.RoleAssign, c.roles)},
 		{"POST /o/{slug}/users/{account}/reset-factors", access.PeopleFactors, c.in(access.PeopleFactors, c.resetFactors)},
+		{"POST /o/{slug}/users/{account}/setup", access.PeopleFactors, c.in(access.PeopleFactors, c.sendSetup)},
+		{"POST /o/{slug}/users/{account}/access-code", access.PeopleAccessCode, c.in(access.PeopleAccessCode, c.accessCode)},
+		{"GET /o/{slug}/users/{account}/access-code", access.PeopleView, c.in(access.PeopleView, c.toPerson)},
 		{"POST /o/{slug}/users/{account}/end-sessions", access.PeopleSessions, c.in(access.PeopleSessions, c.endSessions)},
 		{"GET /o/{slug}/orgs", access.OrgView, c.in(access.OrgView, c.orgs)},
 		{"GET /o/{slug}/orgs/new", access.OrgCreate, c.in(access.OrgCreate, c.newOrgForm)},
@@ -87,11 +90,18 @@ func (c *Console) Routes() []Route {
 		{"GET /me/security/app", "", c.own(c.app)},
 		{"POST /me/security/app/confirm", "", c.own(c.confirmApp)},
 		{"POST /me/security/factors/{factor}/remove", "", c.own(c.removeFactor)},
+		{"POST /me/security/key", "", c.own(c.beginKey)},
+		{"GET /me/security/key", "", c.own(c.toSecurity)},
+		{"POST /me/security/key/confirm", "", c.own(c.confirmKey)},
+		{"POST /me/security/recovery", "", c.own(c.newCodes)},
+		{"GET /me/security/recovery", "", c.own(c.toSecurity)},
 		{"GET /me/sessions", "", c.own(c.sessions)},
+		{"POST /me/sessions/devices/{device}/forget", "", c.own(c.forgetDevice)},
 		{"POST /me/sessions/{session}/end", "", c.own(c.endSession)},
 		{"POST /me/sessions/end-all", "", c.own(c.endAll)},
 		{"GET /me/prove", "", c.own(c.proveForm)},
 		{"POST /me/prove", "", c.own(c.prove)},
+		{"POST /me/prove/key", "", c.own(c.askKey)},
 	}
 }
 
@@ -302,7 +312,7 @@ func (c *Console) nav(v visit, name string) []page.NavItem {
 		page.NavItem{Key: "nav.security", Href: "/me/security", Icon: "shield", Group: "nav.group.me"},
 		page.NavItem{Key: "nav.sessions", Href: "/me/sessions", Icon: "device", Group: "nav.group.me"})
 	current := map[string]string{"dashboard": v.About.HomePath(), "users": v.path("users"), "users.invite": v.path("users"), "user": v.path("users"),
-		"orgs": v.path("orgs"), "org.new": v.path("orgs"), "me": "/me", "me.security": "/me/security", "me.security.app": "/me/security",
+		"orgs": v.path("orgs"), "org.new": v.path("orgs"), "me": "/me", "me.security": "/me/security", "me.security.app": "/me/security", "me.security.key": "/me/security", "me.recovery": "/me/security", "user.access-code": v.path("users"),
 		"me.sessions": "/me/sessions"}[name]
 	for i := range items {
 		items[i].Current = items[i].Href == current

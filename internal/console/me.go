@@ -55,12 +55,14 @@ func (c *Console) editProfile(w http.ResponseWriter, r *http.Request, v visit) e
 // securityDoc is how the own account is protected.
 type securityDoc struct {
 	page.Base
-	Own     *factor.Factor // the password
-	Seconds []factor.Factor
-	Rules   []page.Rule
-	Words   []string
-	Fresh   bool
-	Prove   string
+	Own      *factor.Factor // the password
+	Seconds  []factor.Factor
+	Rules    []page.Rule
+	Words    []string
+	Fresh    bool
+	Prove    string
+	Codes    int  // recovery codes left
+	HasCodes bool // there is a set, used up or not
 }
 
 const securityPath = "/me/security"
@@ -81,7 +83,9 @@ func (c *Console) showSecurity(w http.ResponseWriter, r *http.Request, v visit, 
 		switch {
 		case one.Kind == factor.Password:
 			doc.Own = &factors[i]
-		case one.State != factor.Pending:
+		case one.Kind == factor.Recovery:
+			doc.Codes, doc.HasCodes = one.Left(), true
+		case one.State != factor.Pending && one.Kind != factor.AccessCodeKind:
 			doc.Seconds = append(doc.Seconds, one)
 		}
 	}
@@ -182,6 +186,7 @@ type sessionsDoc struct {
 	page.Base
 	Sessions []signin.Session
 	Current  id.Session
+	Devices  []signin.Device
 }
 
 const sessionsPath = "/me/sessions"
@@ -190,6 +195,9 @@ func (c *Console) sessions(w http.ResponseWriter, r *http.Request, v visit) erro
 	doc := &sessionsDoc{Base: c.base(v, "me.sessions", "me.sessions.title"), Current: v.Session.ID}
 	var err error
 	if doc.Sessions, err = c.Desk.Sessions(r.Context(), v.Visitor.Org.ID, v.Account.ID); err != nil {
+		return err
+	}
+	if doc.Devices, err = c.Desk.Devices(r.Context(), v.Visitor.Org.ID, v.Account.ID); err != nil {
 		return err
 	}
 	return c.pages.Render(w, r, http.StatusOK, "me.sessions", doc)

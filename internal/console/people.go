@@ -207,8 +207,9 @@ type personDoc struct {
 	Mail     *outbox.Message // the invitation, while the account is pending
 	At       string          // the page's own address, without a slash at its end
 
-	MayResend, MayWithdraw, MayDisable, MayRoles, MayReset, MayEnd bool
-	Myself                                                         bool
+	MayResend, MayWithdraw, MayDisable, MayRoles, MayReset, MayEnd, MayCode, MaySetup bool
+	Lives                                                                             []page.Option // of a temporary access code
+	Myself                                                                            bool
 }
 
 func (c *Console) person(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -241,7 +242,7 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, v visit, st
 		return err
 	}
 	for _, f := range factors {
-		if f.State != factor.Pending {
+		if f.State != factor.Pending && f.Kind != factor.AccessCodeKind {
 			doc.Factors = append(doc.Factors, f)
 		}
 	}
@@ -269,6 +270,11 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, v visit, st
 	doc.MayDisable = !doc.Myself && v.Rights.MayTouch(access.PeopleDisable, held)
 	doc.MayRoles = !doc.Myself && v.Rights.MayTouch(access.RoleAssign, held)
 	doc.MayReset = !doc.Myself && len(factor.Seconds(factors, factor.Active))+len(factor.Seconds(factors, factor.Disabled)) > 0 && v.Rights.MayTouch(access.PeopleFactors, held)
+	doc.MaySetup = doc.Person.State == account.Active && v.Rights.MayTouch(access.PeopleFactors, held)
+	doc.MayCode = !doc.Myself && doc.Person.State == account.Active && v.Rights.MayTouch(access.PeopleAccessCode, held)
+	for _, l := range []string{"1h", "4h", "24h"} {
+		doc.Lives = append(doc.Lives, page.Option{Value: l, Key: "user.access_code." + l, Chosen: l == "4h"})
+	}
 	doc.MayEnd = len(doc.Sessions) > 0 && v.Rights.MayTouch(access.PeopleSessions, held)
 	chosen := held
 	if form.Values.Has("roles") { // the form of the roles came back, not another one
@@ -352,8 +358,20 @@ func (c *Console) resetFactors(w http.ResponseWriter, r *http.Request, v visit) 
 	})
 }
 
+func (c *Console) sendSetup(w http.ResponseWriter, r *http.Request, v visit) error {
+	return c.act(w, r, v, "user.setup_sent", func(a id.Account, _ url.Values) error {
+		return c.Directory.SendSetup(r.Context(), v.Actor, v.About.ID, a)
+	})
+}
+
 func (c *Console) endSessions(w http.ResponseWriter, r *http.Request, v visit) error {
 	return c.act(w, r, v, "user.sessions_ended", func(a id.Account, _ url.Values) error {
 		return c.Desk.EndSessions(r.Context(), v.Actor, v.About.ID, a)
 	})
+}
+
+// nameOf returns what a person is called.
+func (c *Console) nameOf(r *http.Request, v visit, a id.Account) (string, error) {
+	who, err := account.Find(c.DB.Read(r.Context()), v.About.ID, a)
+	return who.Shown(), err
 }

@@ -8,6 +8,7 @@ import (
 	"doorward/internal/page"
 	"doorward/internal/refusal"
 	"doorward/internal/secret"
+	"doorward/internal/signin"
 )
 
 // proveDoc asks for a fresh proof before something sensitive. When it interrupted a form, the form's fields go through it unchanged:
@@ -15,7 +16,9 @@ import (
 type proveDoc struct {
 	page.Base
 	To     string // page to go on to
-	Asks   bool   // a code is asked for, else the password
+	ByCode bool   // what serves as a proof: a code …
+	ByKey  bool   // … a security key or passkey …
+	ByPass bool   // … the password, of who has no second factor
 	Resume bool   // a form was interrupted …
 	Kept   []kept // … with these fields
 	SignIn string
@@ -27,7 +30,7 @@ type kept struct{ Name, Value string }
 func provePath(to string) string { return "/me/prove?to=" + url.QueryEscape(to) }
 
 // secretFields never travel through the page.
-var secretFields = []string{"password", "new_password", "confirm_password", "code"}
+var secretFields = []string{"password", "new_password", "confirm_password", "code", "credential"}
 
 // askProof answers a request whose proof was too old.
 func (c *Console) askProof(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -44,11 +47,13 @@ func (c *Console) askProof(w http.ResponseWriter, r *http.Request, v visit) erro
 
 func (c *Console) showProve(w http.ResponseWriter, r *http.Request, v visit, status int, to string, resume bool, fields []kept, f page.Form) error {
 	v.About = v.Visitor.Org // the proof is about the own account, wherever it interrupted
-	code, err := c.Desk.NeedsCode(r.Context(), v.Account.ID)
+	proofs, err := c.Desk.Proofs(r.Context(), v.Account.ID)
 	if err != nil {
 		return err
 	}
-	doc := &proveDoc{Base: c.base(v, "prove", "prove.title"), To: to, Asks: code, Resume: resume, Kept: fields}
+	doc := &proveDoc{Base: c.base(v, "prove", "prove.title"), To: to, Resume: resume, Kept: fields, ByCode: slices.Contains(proofs, signin.ProofCode),
+		ByKey: slices.Contains(proofs, signin.ProofKey), ByPass: slices.Contains(proofs, signin.ProofPassword)}
+	doc.Scripts = []string{keysScript}
 	doc.Layout = page.LayoutCard
 	doc.Reason = string(refusal.StepUp)
 	doc.Form = f
@@ -74,17 +79,13 @@ func (c *Console) prove(w http.ResponseWriter, r *http.Request, v visit) error {
 			}
 		}
 	}
-	t, fault := take(values, "proof_code", "proof_password", "to", "resume")
+	t, fault := take(values, "proof_code", "proof_password", "credential", "to", "resume")
 	if err == nil {
 		err = fault
 	}
 	var fresh secret.Text
 	if err == nil {
-		typed := t["proof_code"]
-		if typed == "" {
-			typed = t["proof_password"]
-		}
-		fresh, err = c.Desk.ProveAgain(r.Context(), v.Visitor, secret.Text(typed))
+		fresh, err = c.proveWith(r, v, t["proof_code"], t["proof_password"], t["credential"])
 	}
 	to := page.LocalPath(t["to"])
 	if to == "" {

@@ -219,7 +219,27 @@ func (b *Browser) SignInFirst(p *Person) *Browser {
 	if err != nil {
 		b.World.T.Fatal(err)
 	}
-	return b.Submit("code", code).Want("dashboard")
+	b.Submit("code", code).Want("login.recovery-codes")
+	p.Recovery = b.Recovery()
+	return b.Settle()
+}
+
+// Recovery returns the recovery codes that the page shows.
+func (b *Browser) Recovery() []string {
+	var codes []string
+	walk(b.doc, func(n *html.Node) {
+		if n.Data == "li" && attr(n, "class") == "recovery-code" {
+			codes = append(codes, text(n))
+		}
+	})
+	return codes
+}
+
+// Settle goes on from the recovery codes of a first sign-in, past the passkey that is offered, to the dashboard.
+func (b *Browser) Settle() *Browser {
+	b.World.T.Helper()
+	b.Want("login.recovery-codes").Submit("saved", "1").Want("login.passkey-offer")
+	return b.Submit("choice", "later").Want("dashboard")
 }
 
 // Password takes a sign-in to behind the password.

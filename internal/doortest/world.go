@@ -195,6 +195,8 @@ type Person struct {
 	Org     org.Org
 	Email   string
 	Key     string // of the authenticator app, once enrolled
+
+	Recovery []string // codes, as they were shown at the first sign-in
 }
 
 // Invite adds someone who is not activated yet, and returns the activation path.

@@ -9,7 +9,7 @@ import (
 	"doorward/internal/secret"
 )
 
-// passwordDoc is "Choose your password": after an invitation, and after a forgotten one.
+// passwordDoc is "Choose your password": after an invitation, after a forgotten one, and in a set-up.
 type passwordDoc struct {
 	page.Base
 	Action string
@@ -21,6 +21,8 @@ type passwordDoc struct {
 // linkDoc is a page about a link: expired, sent, done.
 type linkDoc struct {
 	page.Base
+	Lead   string // text of a link that is no longer good …
+	Offer  string // … and of the button to Action
 	Action string
 	Login  string // the organisation's sign-in; empty when it is not known
 	Ref    string
@@ -67,7 +69,7 @@ func (e *Entry) activationExpired(w http.ResponseWriter, r *http.Request, p plac
 }
 
 func (e *Entry) useActivation(w http.ResponseWriter, r *http.Request) error {
-	op, p, err := e.usePassword(w, r, account.Activate)
+	op, p, err := e.usePassword(w, r, account.Activate, "activate")
 	switch {
 	case err == nil && p.Org.ID != "":
 		return seeOther(w, r, p.path("activated"))
@@ -80,8 +82,9 @@ func (e *Entry) useActivation(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// usePassword takes the form of either kind of link. Wrong input is answered here: then the place is empty and there is no error.
-func (e *Entry) usePassword(w http.ResponseWriter, r *http.Request, purpose account.Purpose) (account.Opened, place, error) {
+// usePassword takes the form of a link's page with that name. Wrong input is answered here: then the place is empty and there is no
+// error.
+func (e *Entry) usePassword(w http.ResponseWriter, r *http.Request, purpose account.Purpose, name string) (account.Opened, place, error) {
 	op, p, err := e.opened(r, purpose)
 	if err != nil && !refusal.Is(err, refusal.Expired) {
 		return op, p, err
@@ -99,7 +102,7 @@ func (e *Entry) usePassword(w http.ResponseWriter, r *http.Request, purpose acco
 		f = page.FormOf(f.Values, err, "new_password", "confirm_password")
 	}
 	if again(err) {
-		return op, place{}, e.showPassword(w, r, op, p, string(purpose), status(w, err), f)
+		return op, place{}, e.showPassword(w, r, op, p, name, status(w, err), f)
 	}
 	return op, p, err
 }
@@ -200,16 +203,21 @@ func (e *Entry) reset(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *Entry) resetExpired(w http.ResponseWriter, r *http.Request, p place) error {
-	doc := &linkDoc{Base: p.base("error", "reset.expired.title"), Ref: page.Ref(r.Context())}
+	return e.linkExpired(w, r, p, "reset.expired.lead", "reset.expired.button")
+}
+
+// linkExpired says what is the matter with a link, and offers a new password, if it is known where.
+func (e *Entry) linkExpired(w http.ResponseWriter, r *http.Request, p place, lead, offer string) error {
+	doc := &linkDoc{Base: p.base("error", "reset.expired.title"), Lead: lead, Offer: offer, Ref: page.Ref(r.Context())}
 	doc.Reason = string(refusal.Expired)
 	if p.Org.ID != "" {
 		doc.Action = p.path("forgot")
 	}
-	return e.pages.Render(w, r, http.StatusGone, "reset.expired", doc)
+	return e.pages.Render(w, r, http.StatusGone, "link.expired", doc)
 }
 
 func (e *Entry) useReset(w http.ResponseWriter, r *http.Request) error {
-	_, p, err := e.usePassword(w, r, account.Reset)
+	_, p, err := e.usePassword(w, r, account.Reset, "reset")
 	switch {
 	case err == nil && p.Org.ID != "":
 		e.Kit.SetFlash(w, r, "good", "reset.done")

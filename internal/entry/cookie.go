@@ -9,7 +9,6 @@ import (
 
 	"doorward/internal/id"
 	"doorward/internal/refusal"
-	"doorward/internal/secret"
 	"doorward/internal/signin"
 )
 
@@ -34,25 +33,16 @@ func (e *Entry) keys(r *http.Request) []signin.Key {
 }
 
 func (e *Entry) slot(r *http.Request, i int) (signin.Key, bool) {
-	v, ok := e.Kit.ReadCookie(r, attemptCookie+strconv.Itoa(i))
-	if !ok || len(v) > 200 {
-		return signin.Key{}, false
-	}
-	name, s, ok := strings.Cut(v, ".")
-	a, good := id.Parse[id.Attempt](name)
-	return signin.Key{ID: a, Secret: secret.Text(s)}, ok && good
+	v, _ := e.Kit.ReadCookie(r, attemptCookie+strconv.Itoa(i))
+	return signin.ParseKey(v)
 }
 
 // passkeyKey returns the attempt that waits for a passkey alone, in a cookie of its own: every look at a sign-in page with a script makes one,
 // and must not push out what other tabs are at.
 func (e *Entry) passkeyKey(r *http.Request) signin.Key {
 	v, _ := e.Kit.ReadCookie(r, passkeyCookie)
-	name, s, _ := strings.Cut(v, ".")
-	a, ok := id.Parse[id.Attempt](name)
-	if !ok || len(v) > 200 {
-		return signin.Key{}
-	}
-	return signin.Key{ID: a, Secret: secret.Text(s)}
+	k, _ := signin.ParseKey(v)
+	return k
 }
 
 // key returns the key of the attempt with that id, or of the newest one when no id is given.

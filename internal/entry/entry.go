@@ -90,6 +90,11 @@ func (e *Entry) Routes() []Route {
 		{"POST /activate/{token}/again", e.askActivation},
 		{"GET /reset/{token}", e.reset},
 		{"POST /reset/{token}", e.useReset},
+		{"GET /setup/{token}", e.setup},
+		{"POST /setup/{token}", e.useSetup},
+		{"GET /not-me/{token}", e.notMe},
+		{"POST /not-me/{token}", e.sayNotMe},
+		{"GET /o/{slug}/not-me/done", e.notMeDone},
 		{"POST /logout", e.logout},
 	}
 }

@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -31,7 +32,7 @@ func (e *Entry) passkeyStart(w http.ResponseWriter, r *http.Request) error {
 
 // passkeyAlone takes the answer of a passkey that names its account itself.
 func (e *Entry) passkeyAlone(w http.ResponseWriter, r *http.Request) error {
-	v, _, err := form(w, r, "credential", "to", "slug")
+	v, _, err := form(w, r, "credential")
 	if err != nil && refusal.As(err) == nil {
 		return err
 	}
@@ -53,11 +54,15 @@ func (e *Entry) passkeyAlone(w http.ResponseWriter, r *http.Request) error {
 	case !again(err):
 		return err
 	}
-	at, placeErr := e.place(r, v["slug"])
-	if placeErr != nil {
-		return placeErr
+	slug, to, known, lookErr := e.Desk.Origin(r.Context(), string(k.ID))
+	if lookErr != nil || !known {
+		return errors.Join(err, lookErr)
 	}
-	return e.showIdentifier(w, r, at, status(w, err), page.LocalPath(v["to"]), page.FormOf(nil, err))
+	at, lookErr := e.place(r, slug)
+	if lookErr != nil {
+		return lookErr
+	}
+	return e.showIdentifier(w, r, at, status(w, err), to, page.FormOf(nil, err))
 }
 
 // finished gives the browser its session and sends it on.

@@ -22,7 +22,6 @@ type identifierDoc struct {
 	ParentHref string
 	Forgot     string
 	Passkey    string // where a page with a script asks for a passkey's challenge
-	Slug       string
 }
 
 func (e *Entry) identifier(w http.ResponseWriter, r *http.Request) error {
@@ -34,7 +33,7 @@ func (e *Entry) identifier(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *Entry) showIdentifier(w http.ResponseWriter, r *http.Request, p place, code int, to string, f page.Form) error {
-	doc := &identifierDoc{Base: p.base("login.identifier", "login.identifier.title"), To: to, Forgot: p.path("forgot"), Passkey: p.path("login/passkey"), Slug: p.Slug}
+	doc := &identifierDoc{Base: p.base("login.identifier", "login.identifier.title"), To: to, Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}
 	doc.Form, doc.Scripts = f, []string{keysScript}
 	if p.Parent.ID != "" {
 		doc.ParentName = p.Parent.Name

@@ -58,14 +58,18 @@ func samples(t *testing.T) map[string][]page.Doc {
 			&forgotDoc{Base: failed(here.base("forgot", "forgot.title"), refusal.Field("identifier", "login.identifier.missing")), Login: here.path("login")},
 		},
 		"forgot.sent": {&linkDoc{Base: here.base("forgot.sent", "forgot.sent.title"), Login: here.path("login")}},
-		"reset.expired": {
-			&linkDoc{Base: here.base("error", "reset.expired.title"), Action: here.path("forgot"), Ref: "abcd1234"},
-			&linkDoc{Base: place{}.base("error", "reset.expired.title"), Ref: "abcd1234"},
-		},
+		"not-me":      {&notMeDoc{Base: here.base("not-me", "not-me.title"), Action: "x", Email: "ada@fabrikam.example"}},
+		"not-me.done": {&linkDoc{Base: here.base("not-me.done", "not-me.done.title"), Login: here.path("login")}},
 	}
 
-	for _, p := range []account.Purpose{account.Activate, account.Reset} {
-		name := string(p)
+	for lead, offer := range map[string]string{"reset.expired.lead": "reset.expired.button", "setup-link.expired.lead": "reset.expired.button",
+		"not-me.expired.lead": "not-me.expired.button"} {
+		docs["link.expired"] = append(docs["link.expired"],
+			&linkDoc{Base: here.base("error", "reset.expired.title"), Lead: lead, Offer: offer, Action: here.path("forgot"), Ref: "abcd1234"},
+			&linkDoc{Base: place{}.base("error", "reset.expired.title"), Lead: lead, Offer: offer, Ref: "abcd1234"})
+	}
+
+	for _, name := range []string{"activate", "reset", setupPage} {
 		base := here.base(name, name+".title", "Organisation", fabrikam.Name)
 		rules := page.PasswordRules(15)
 		docs["choose-password"] = append(docs["choose-password"],

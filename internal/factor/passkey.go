@@ -208,6 +208,9 @@ func (r *Relying) Ask(tx sqldb.Tx, now time.Time, account id.Account) (Challenge
 		for _, d := range data {
 			h.handle, h.credentials = d.Handle, append(h.credentials, *d.Credential)
 		}
+		if len(data) == 0 { // the last one was taken away a moment ago
+			return Challenge{}, nil, ErrPasskey
+		}
 		options, session, err = r.party.BeginLogin(h, webauthn.WithUserVerification(protocol.VerificationPreferred))
 	}
 	if err != nil {

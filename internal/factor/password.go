@@ -1,6 +1,7 @@
 package factor
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -17,11 +18,24 @@ import (
 	"doorward/internal/refusal"
 	"doorward/internal/secret"
 	"doorward/internal/sqldb"
+	"doorward/internal/throttle"
 )
 
-// passwordData is the data column of a password: the argon2id hash in its PHC string form.
+// passwordData is the data column of a password.
 type passwordData struct {
-	PHC string `json:"phc"`
+	PHC string   `json:"phc"`           // argon2id in its PHC string form, or as it was imported
+	Old []string `json:"old,omitempty"` // the hashes before it, newest first, for the organisation's rule on their return
+}
+
+func passwordOf(f Factor) (d passwordData, err error) { return d, json.Unmarshal([]byte(f.data), &d) }
+
+// hashes are the present hash and those before it, n at most.
+func (d passwordData) hashes(n int) []string {
+	all := d.Old
+	if d.PHC != "" {
+		all = append([]string{d.PHC}, d.Old...)
+	}
+	return all[:min(len(all), max(n, 0))]
 }
 
 // mostBytes is refused unhashed: nobody types that, and hashing it would cost.
@@ -39,19 +53,31 @@ func PasswordOf(tx sqldb.Tx, account id.Account) (phc string, f id.Factor, err e
 	if err != nil {
 		return "", "", err
 	}
-	var d passwordData
-	if err := json.Unmarshal([]byte(row.data), &d); err != nil {
-		return "", "", err
-	}
-	return d.PHC, row.ID, nil
+	d, err := passwordOf(row)
+	return d.PHC, row.ID, err
 }
 
-// SetPassword gives an account a new password's hash in place of the old one.
-func SetPassword(tx sqldb.Tx, now time.Time, org id.Org, account id.Account, phc string) error {
+// Remembered returns the hashes of an account's last n passwords, newest first, also when the present one is disabled.
+func Remembered(tx sqldb.Tx, account id.Account, n int) ([]string, error) {
+	rows, err := sqldb.All(tx, scan, `select `+columns+` from factors where account_id = $1 and kind = 'password'`, account)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	d, err := passwordOf(rows[0])
+	return d.hashes(n), err
+}
+
+// SetPassword gives an account a new password's hash in place of the old one. Of those before it, as many are kept as the rule on their
+// return needs: history is policy.Rules.History.
+func SetPassword(tx sqldb.Tx, now time.Time, org id.Org, account id.Account, phc string, history int) error {
+	old, err := Remembered(tx, account, history-1)
+	if err != nil {
+		return err
+	}
 	if _, err := tx.Exec(`delete from factors where account_id = $1 and kind = 'password'`, account); err != nil {
 		return err
 	}
-	data, err := json.Marshal(passwordData{PHC: phc})
+	data, err := json.Marshal(passwordData{PHC: phc, Old: old})
 	if err != nil {
 		return err
 	}
@@ -62,7 +88,19 @@ func SetPassword(tx sqldb.Tx, now time.Time, org id.Org, account id.Account, phc
 
 // Rehash replaces a hash by one of the same password with today's parameters, unless the password was changed meanwhile.
 func Rehash(tx sqldb.Tx, f id.Factor, phc string) error {
-	data, err := json.Marshal(passwordData{PHC: phc})
+	row, err := sqldb.One(tx, scan, `select `+columns+` from factors where id = $1 and kind = 'password'`, f)
+	if errors.Is(err, sqldb.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d, err := passwordOf(row)
+	if err != nil {
+		return err
+	}
+	d.PHC = phc
+	data, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
@@ -71,8 +109,9 @@ func Rehash(tx sqldb.Tx, f id.Factor, phc string) error {
 }
 
 // CheckNew judges a new password against the rules, and both fields of its form: the same text twice. personal are the words it must
-// not consist of: name, address, organisation. Refusals are at new_password and confirm_password.
-func CheckNew(typed, again secret.Text, minLength int, personal []string) *refusal.Error {
+// not consist of: name, address, organisation. Refusals are at new_password and confirm_password; any other error is of the list of
+// stolen passwords, and then nobody can choose one until the operator has put it right.
+func CheckNew(typed, again secret.Text, minLength int, personal []string, breached *Breached) error {
 	s := string(typed)
 	switch {
 	case s == "":
@@ -83,12 +122,45 @@ func CheckNew(typed, again secret.Text, minLength int, personal []string) *refus
 		return refusal.Field("new_password", "password.form")
 	}
 	s = norm.NFC.String(s)
-	fault := policy.JudgePassword(gather(s, minLength, personal))
-	if fault != "" {
+	facts := gather(s, minLength, personal)
+	var err error
+	if facts.Breached, err = breached.Contains(secret.Text(s)); err != nil {
+		return err
+	}
+	if fault := policy.JudgePassword(facts); fault != "" {
 		return refusal.Field("new_password", "password."+string(fault), "Least", minLength, "Most", policy.MaxLength)
 	}
 	if typed != again {
 		return refusal.Field("confirm_password", "password.differs")
+	}
+	return nil
+}
+
+// A remembered password can be guessed at by whoever may choose a new one, and each comparison costs a hash computation: so many times an
+// hour someone may ask.
+const (
+	historyTries  = 20
+	historyWindow = time.Hour
+)
+
+// CheckUnused refuses, at new_password, a new password that is one of the account's last ones, as many as history says. It computes a hash
+// for each and so does not belong into a transaction.
+func CheckUnused(ctx context.Context, g throttle.Gate, h *secret.Hasher, account id.Account, typed secret.Text, history int) error {
+	hashes, err := Remembered(g.DB.Read(ctx), account, history)
+	if err != nil || len(hashes) == 0 {
+		return err
+	}
+	if _, err := g.Take(ctx, throttle.Requests("password-history", string(account), historyTries, historyWindow)); err != nil {
+		return err
+	}
+	for _, one := range hashes {
+		same, _, err := h.Verify(ctx, Normalize(typed), one, nil)
+		if err != nil {
+			return err
+		}
+		if same {
+			return refusal.Field("new_password", "password.reused")
+		}
 	}
 	return nil
 }

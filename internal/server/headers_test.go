@@ -193,7 +193,7 @@ func TestHeadersOverHTTPS(t *testing.T) {
 			ask(http.MethodGet, "/healthz")
 			ask(http.MethodPost, "/me/sessions/end-all")
 			ask(http.MethodPost, "/logout")
-			checkCookies(t, cookies, regexp.MustCompile(`^__Host-door-(session|attempt[0-3]|flash|lang|theme)=[^;]{0,3000}; Path=/;( Max-Age=\d+;)? HttpOnly; Secure; SameSite=Lax$`))
+			checkCookies(t, cookies, regexp.MustCompile(`^__Host-door-(session|attempt[0-3]|flash|lang|theme)=[^;]*; Path=/;( Max-Age=\d+;)? HttpOnly; Secure; SameSite=Lax$`))
 			if len(cookies) < 12 {
 				t.Errorf("only %d cookies were seen", len(cookies))
 			}
@@ -205,7 +205,7 @@ func TestHeadersOverHTTPS(t *testing.T) {
 func checkCookies(t *testing.T, cookies []string, form *regexp.Regexp) {
 	t.Helper()
 	for _, c := range cookies {
-		if !form.MatchString(c) {
+		if !form.MatchString(c) || len(c) > 4096 {
 			t.Errorf("Set-Cookie: %s", c)
 		}
 	}

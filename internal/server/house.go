@@ -14,6 +14,7 @@ import (
 	"doorward/internal/account"
 	"doorward/internal/audit"
 	"doorward/internal/config"
+	"doorward/internal/factor"
 	"doorward/internal/outbox"
 	"doorward/internal/secret"
 	"doorward/internal/signin"
@@ -27,6 +28,7 @@ type House struct {
 	DB        *sqldb.DB
 	Vault     *secret.Vault
 	Hasher    *secret.Hasher
+	Breached  *factor.Breached
 	Book      *audit.Book
 	Guard     access.Guard
 	Gate      throttle.Gate
@@ -86,11 +88,20 @@ func furnish(ctx context.Context, s config.Settings, db *sqldb.DB, cost secret.C
 	if err := checkKeys(ctx, db, vault, len(sealed) == 0); err != nil {
 		return nil, err
 	}
-	h := &House{Settings: s, DB: db, Vault: vault, Hasher: secret.NewHasher(cost, runtime.NumCPU()), Now: now, Log: log,
+	h := &House{Settings: s, DB: db, Vault: vault, Hasher: secret.NewHasher(cost, runtime.NumCPU()), Breached: factor.BreachedAt(s.PasswordsPath()), Now: now, Log: log,
 		Book: &audit.Book{DB: db, Now: now}, Guard: access.Guard{Now: now}, Gate: throttle.Gate{DB: db, Now: now},
 		Queue: outbox.NewQueue(db, vault, now, log)}
 	h.Directory = &account.Directory{DB: db, Book: h.Book, Guard: h.Guard, Gate: h.Gate, Queue: h.Queue, Vault: vault, Hasher: h.Hasher, Now: now}
-	h.Desk = &signin.Desk{DB: db, Book: h.Book, Guard: h.Guard, Gate: h.Gate, Queue: h.Queue, Vault: vault, Hasher: h.Hasher, Now: now}
+	public, err := s.Public()
+	if err != nil {
+		return nil, err
+	}
+	relying, err := factor.NewRelying(public)
+	if err != nil {
+		return nil, err
+	}
+	h.Desk = &signin.Desk{Relying: relying, DB: db, Book: h.Book, Guard: h.Guard, Gate: h.Gate, Queue: h.Queue, Vault: vault, Hasher: h.Hasher, Now: now}
+	h.Directory.Breached, h.Desk.Breached = h.Breached, h.Breached
 	return h, nil
 }
 

@@ -115,7 +115,7 @@ func ask(t *testing.T, w *doortest.World, b *doortest.Browser, route string, abo
 		path = strings.ReplaceAll(path, "{account}", string(p.Account))
 	}
 	path = strings.NewReplacer("{slug}", about.Slug, "{$}", "", "{step}", "password", "{token}", "dwa_"+strings.Repeat("x", 43),
-		"{factor}", string(id.New[id.Factor](w.Clock.Now())), "{session}", string(id.New[id.Session](w.Clock.Now()))).Replace(path)
+		"{factor}", string(id.New[id.Factor](w.Clock.Now())), "{device}", string(id.New[id.Device](w.Clock.Now())), "{session}", string(id.New[id.Session](w.Clock.Now()))).Replace(path)
 	b.At = nil
 	follow := b.Client.CheckRedirect
 	b.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -136,7 +136,7 @@ func ask(t *testing.T, w *doortest.World, b *doortest.Browser, route string, abo
 	case b.Status >= 500:
 		return fmt.Sprint(b.Status)
 	case !strings.Contains(route, " /me") && (!strings.Contains(route, "/o/{slug}/") || strings.Contains(route, "/login") || strings.Contains(route, "/forgot") ||
-		strings.Contains(route, "/activated") || strings.Contains(route, "/link-sent")):
+		strings.Contains(route, "/activated") || strings.Contains(route, "/not-me") || strings.Contains(route, "/link-sent")):
 		return "public"
 	case b.Status == http.StatusUnauthorized, b.Status == http.StatusForbidden, b.Status == http.StatusNotFound:
 		return fmt.Sprint(b.Status)

@@ -138,6 +138,12 @@ func setUp(w *town) *stage {
 	w.Browser().Get("/o/fabrikam/forgot").Submit("identifier", carl.Email).Want("forgot.sent")
 	reset := strings.TrimPrefix(w.Mailbox.Wait(carl.Email, "reset", 1).Link("/reset/"), w.Settings.PublicURL)
 
+	if err := w.Directory.SendSetup(w.T.Context(), doortest.Operator(), fabrikam.ID, carl.Account); err != nil {
+		w.T.Fatal(err)
+	}
+	setup := path(w, w.Mailbox.Wait(carl.Email, "setup", 1).Link("/setup/"))
+	notMe := path(w, w.Mailbox.Wait(carl.Email, "factor-added", 1).Link("/not-me/"))
+
 	// A pending app of the administrator's own, and a session of the core user's to end.
 	beaIn.Get("/me/security").Submit(":action", "/app").Want("me.security.app")
 	session := w.session(bea)
@@ -166,6 +172,8 @@ func setUp(w *town) *stage {
 		"POST /activate/{token}":                       {Path: activation, Header: stranger, Fields: password, Required: both, Page: "activate"},
 		"POST /activate/{token}/again":                 {Path: activation + "/again", Header: stranger, Page: "error"},
 		"POST /reset/{token}":                          {Path: reset, Header: stranger, Fields: password, Required: both, Page: "reset"},
+		"POST /setup/{token}":                          {Path: setup, Header: stranger, Fields: password, Required: both, Page: "setup-link"},
+		"POST /not-me/{token}":                         {Path: notMe, Header: stranger, Page: "error"},
 		"POST /logout":                                 {Path: "/logout", Header: held(other), Page: "error"},
 		"POST /o/{slug}/users/invite":                  {Path: people + "invite", Header: bees, Fields: url.Values{"emails": {"x@fabrikam.example"}, "roles": {"core"}}, Required: []string{"emails"}, Many: []string{"roles"}, Page: "users.invite"},
 		"POST /o/{slug}/users/{account}/resend":        {Path: people + string(pending.Account) + "/resend", Header: bees, Page: "error"},
@@ -174,6 +182,7 @@ func setUp(w *town) *stage {
 		"POST /o/{slug}/users/{account}/enable":        {Path: people + string(shut.Account) + "/enable", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/roles":         {Path: people + string(carl.Account) + "/roles", Header: bees, Fields: url.Values{"roles": {"viewer"}}, Many: []string{"roles"}, Page: "user"},
 		"POST /o/{slug}/users/{account}/reset-factors": {Path: people + string(carl.Account) + "/reset-factors", Header: bees, Fields: url.Values{"reason": {"phone lost"}}, Page: "user"},
+		"POST /o/{slug}/users/{account}/setup":         {Path: people + string(carl.Account) + "/setup", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/end-sessions":  {Path: people + string(carl.Account) + "/end-sessions", Header: bees, Page: "error"},
 		"POST /o/{slug}/orgs/new":                      {Path: "/o/contoso/orgs/new", Header: adas, Fields: url.Values{"name": {"New"}, "slug": {"new"}, "kind": {"customer"}}, Required: []string{"name", "slug"}, Page: "org.new"},
 		"POST /me":                                     {Path: "/me", Header: bees, Fields: url.Values{"name": {"Bea"}, "username": {"bea"}, "language": {"de"}, "time_zone": {"UTC"}}, Page: "me"},
@@ -184,6 +193,16 @@ func setUp(w *town) *stage {
 		"POST /me/sessions/{session}/end":              {Path: "/me/sessions/" + ended + "/end", Header: bees, Page: "error"},
 		"POST /me/sessions/end-all":                    {Path: "/me/sessions/end-all", Header: bees, Page: "error"},
 		"POST /me/prove":                               {Path: "/me/prove", Header: bees, Fields: url.Values{"proof_code": {"123456"}, "to": {"/me"}}, Required: []string{"proof_code"}, Page: "prove"},
+		"POST /o/{slug}/login/passkey":                 {Path: "/o/fabrikam/login/passkey", Header: stranger, Fields: url.Values{"to": {"/me"}}, Page: "error"},
+		"POST /login/passkey-alone":                    {Path: "/login/passkey-alone", Header: stranger, Fields: url.Values{"credential": {"{}"}, "slug": {"fabrikam"}}, Page: "login.identifier"},
+		"POST /login/passkey":                          coding.aside("passkey", "credential", "{}"),
+		"POST /login/way":                              coding.aside("way", "way", "recovery"),
+		"POST /login/recovery":                         coding.aside("recovery", "code", "abcde-fghjk"),
+		"POST /login/access-code":                      coding.aside("access-code", "code", "abcde-fghjk"),
+		"POST /login/enrol-passkey":                    coding.aside("enrol-passkey", "credential", "{}", "name", "key"),
+		"POST /login/not-now":                          coding.aside("not-now"),
+		"POST /login/recovery-codes":                   coding.aside("recovery-codes", "saved", "1"),
+		"POST /login/passkey-offer":                    coding.aside("passkey-offer", "choice", "later"),
 	} {
 		if c.Fields == nil {
 			c.Fields = url.Values{}
@@ -201,6 +220,11 @@ func (a attempt) call(step, page string, field ...string) call {
 		c.Required = field[:1]
 	}
 	return c
+}
+
+// aside is how a step is posted to that is not the one due: bad input shows the page of the one that is.
+func (a attempt) aside(step string, fields ...string) call {
+	return call{Path: "/login/" + step, Header: held(a.Browser), Fields: a.form(fields...), Page: "login.totp"}
 }
 
 // patterns returns the patterns of both route tables.

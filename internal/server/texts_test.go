@@ -65,9 +65,10 @@ func families() map[string][]string {
 		refusal.Limited, refusal.StepUp), "internal")
 	states := strs(account.Invited, account.Active, account.Disabled)
 	actors := strs(access.AccountActor, access.OperatorActor, access.LinkActor, access.SystemActor, access.VisitorActor)
-	links := strs(account.Activate, account.Reset)
+	links := append(strs(account.Activate, account.Reset), "setup-link")
 	mails := strs(outbox.KindInvite, outbox.KindReset, outbox.KindMailCode, outbox.KindPasswordChanged, outbox.KindFactorAdded,
-		outbox.KindFactorRemoved, outbox.KindRoleChanged)
+		outbox.KindFactorRemoved, outbox.KindRoleChanged, outbox.KindNewDevice, outbox.KindRecoveryUsed, outbox.KindFactorDisabled,
+		outbox.KindAccessCode, outbox.KindSetup)
 	return map[string][]string{
 		"*.title":                links,
 		"*.lead":                 links,
@@ -99,7 +100,7 @@ func families() map[string][]string {
 		"orgs.none_text.*":       parents,
 		"orgs.state.*":           {"active", "suspended", "deleting"},
 		"orgs.title.*":           parents,
-		"password.*":             strs(policy.TooShort, policy.TooLong, policy.TooOwn, policy.TooCommon, policy.TooSimple),
+		"password.*":             strs(policy.TooShort, policy.TooLong, policy.TooOwn, policy.TooCommon, policy.TooBreached, policy.TooSimple),
 		"role.*":                 roles,
 		"role.*.hint":            hints,
 		"theme.*":                {"auto", "light", "dark"},

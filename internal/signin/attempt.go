@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"doorward/internal/access"
@@ -212,7 +213,7 @@ func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
 		f.Recovery = f.Recovery || one.Kind == factor.Recovery && one.Left() > 0
 		f.AccessCode = f.AccessCode || one.Kind == factor.AccessCodeKind && now.Before(one.Until())
 	}
-	f.Offer = d.Relying != nil && offers(s.Account, now) && passkeys == 0 && f.PasswordProved && f.SecondProved && a.Proved.Method != string(factor.Recovery) && !a.Proved.Later
+	f.Offer = offers(s.Account, now) && passkeys == 0 && f.PasswordProved && f.SecondProved && a.Proved.Method != string(factor.Recovery) && !a.Proved.Later
 	if a.Proved.Device != "" {
 		if f.Trusted, err = trusted(tx, a.Account, a.Org, a.Proved.Device, now); err != nil {
 			return s, err
@@ -271,4 +272,11 @@ func (d *Desk) Origin(ctx context.Context, attempt string) (slug, to string, ok 
 		return "", "", false, nil
 	}
 	return a.Proved.Slug, a.Proved.To, err == nil, err
+}
+
+// ParseKey reads a key as its cookie has it.
+func ParseKey(s string) (Key, bool) {
+	name, rest, _ := strings.Cut(s, ".")
+	a, ok := id.Parse[id.Attempt](name)
+	return Key{ID: a, Secret: secret.Text(rest)}, ok && len(s) <= 200
 }

@@ -42,7 +42,8 @@ type Desk struct {
 	Hasher *secret.Hasher
 	Now    func() time.Time
 
-	Relying *factor.Relying // for passkeys
+	Relying  *factor.Relying  // of passkeys and security keys
+	Breached *factor.Breached // nil: none
 }
 
 // Start is what a sign-in begins with.
@@ -386,7 +387,7 @@ func (d *Desk) disableFactor(ctx context.Context, a Attempt, f id.Factor, kind f
 		if err := factor.Disable(tx, f); err != nil {
 			return err
 		}
-		if err := d.Queue.Enqueue(tx, a.Org, a.Account, outbox.FactorDisabled{Factor: string(kind), At: d.Now()}, 24*time.Hour); err != nil {
+		if err := account.Tell(tx, d.Queue, a.Org, a.Account, outbox.FactorDisabled{Factor: string(kind), At: d.Now()}); err != nil {
 			return err
 		}
 		return audit.Record(tx, d.Now(), audit.Event{Org: a.Org, Action: audit.FactorDisabled, Actor: access.System(), Target: audit.TargetOf(a.Account),
@@ -535,7 +536,7 @@ func (d *Desk) Mailbox(ctx context.Context, k Key, typed string, client access.C
 
 // Choose answers the step that asks which second factor to enrol. Choosing again, from the page of the one chosen first, is allowed.
 func (d *Desk) Choose(ctx context.Context, k Key, method string, client access.Client) (Progress, error) {
-	if method != string(factor.TOTP) && (method != string(factor.Passkey) || d.Relying == nil) {
+	if method != string(factor.TOTP) && method != string(factor.Passkey) {
 		return Progress{}, refusal.Field("method", "login.enrol.unknown")
 	}
 	return d.answer(ctx, k, policy.ChooseFactor, client, Held{}, func(tx sqldb.Tx, a *Attempt, s scene) error {
@@ -596,7 +597,7 @@ func (d *Desk) activateTOTP(tx sqldb.Tx, o org.Org, acc account.Account, actor a
 	if _, err := tx.Exec(`update accounts set link_used_at = 0 where id = $1 and org_id = $2`, acc.ID, o.ID); err != nil {
 		return err
 	}
-	if err := d.Queue.Enqueue(tx, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.TOTP), Name: name, At: now}, 24*time.Hour); err != nil {
+	if err := account.Tell(tx, d.Queue, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.TOTP), Name: name, At: now}); err != nil {
 		return err
 	}
 	return audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.FactorEnrolled, Actor: actor, Target: audit.TargetOf(acc.ID),

@@ -239,7 +239,7 @@ func (d *Desk) activatePasskey(tx sqldb.Tx, o org.Org, acc account.Account, acto
 	if _, err := tx.Exec(`update accounts set link_used_at = 0 where id = $1 and org_id = $2`, acc.ID, o.ID); err != nil {
 		return err
 	}
-	if err := d.Queue.Enqueue(tx, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.Passkey), Name: name, At: now}, 24*time.Hour); err != nil {
+	if err := account.Tell(tx, d.Queue, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.Passkey), Name: name, At: now}); err != nil {
 		return err
 	}
 	return audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.FactorEnrolled, Actor: actor, Target: audit.TargetOf(acc.ID),
@@ -248,9 +248,6 @@ func (d *Desk) activatePasskey(tx sqldb.Tx, o org.Org, acc account.Account, acto
 
 // makeCodes computes a set of recovery codes for an account that has none; nil when it has.
 func (d *Desk) makeCodes(ctx context.Context, a id.Account) (*factor.RecoverySet, error) {
-	if d.Relying == nil {
-		return nil, nil
-	}
 	list, err := factor.List(d.DB.Read(ctx), a)
 	if err != nil || slices.ContainsFunc(list, func(f factor.Factor) bool { return f.Kind == factor.Recovery }) {
 		return nil, err
@@ -344,7 +341,7 @@ func (d *Desk) Recovery(ctx context.Context, k Key, typed string, client access.
 				return err
 			}
 			a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.Recovery)
-			if err := d.Queue.Enqueue(tx, a.Org, a.Account, outbox.RecoveryUsed{Left: m.Left, At: d.Now()}, 24*time.Hour); err != nil {
+			if err := account.Tell(tx, d.Queue, a.Org, a.Account, outbox.RecoveryUsed{Left: m.Left, At: d.Now()}); err != nil {
 				return err
 			}
 			if err := audit.Record(tx, d.Now(), audit.Event{Org: a.Org, Action: audit.RecoveryUsed, Actor: personActor(s.Account, client),

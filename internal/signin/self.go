@@ -3,7 +3,6 @@ package signin
 import (
 	"context"
 	"errors"
-	"time"
 
 	"doorward/internal/access"
 	"doorward/internal/account"
@@ -64,12 +63,6 @@ func (d *Desk) provedAgain(ctx context.Context, v Visitor, prove func(tx sqldb.T
 	return fresh, err
 }
 
-// NeedsCode tells whether ProveAgain wants a code; else it wants the password.
-func (d *Desk) NeedsCode(ctx context.Context, a id.Account) (bool, error) {
-	factors, err := factor.List(d.DB.Read(ctx), a)
-	return len(factor.Seconds(factors, factor.Active)) > 0, err
-}
-
 // takeOwn counts a try of someone signed in on the same counter as at sign-in; past the bound the factor goes out of use here too.
 func (d *Desk) takeOwn(ctx context.Context, v Visitor, kind string) error {
 	key := account.CodeTries(kind, v.Account.ID)
@@ -126,10 +119,13 @@ func (d *Desk) ChangePassword(ctx context.Context, v Visitor, current, typed, ag
 		return "", err
 	}
 	least := account.MinLength(v.Org, v.Roles, d.Now())
-	if fault := factor.CheckNew(typed, again, least, account.Personal(v.Org, v.Account)); fault != nil {
+	if fault := factor.CheckNew(typed, again, least, account.Personal(v.Org, v.Account), d.Breached); fault != nil {
 		return "", fault
 	}
 	if err := d.comparePassword(ctx, v, "password", current); err != nil {
+		return "", err
+	}
+	if err := factor.CheckUnused(ctx, d.Gate, d.Hasher, v.Account.ID, typed, v.Org.Rules.History); err != nil {
 		return "", err
 	}
 	phc, err := d.Hasher.Hash(ctx, factor.Normalize(typed))
@@ -139,13 +135,13 @@ func (d *Desk) ChangePassword(ctx context.Context, v Visitor, current, typed, ag
 	var fresh secret.Text
 	err = d.Book.Do(ctx, v.Actor, audit.PasswordChanged, func(tx sqldb.Tx) error {
 		now := d.Now()
-		if err := lockActive(tx, v.Actor); err != nil {
+		if err := lockActive(tx, v); err != nil {
 			return err
 		}
-		if err := factor.SetPassword(tx, now, v.Org.ID, v.Account.ID, phc); err != nil {
+		if err := factor.SetPassword(tx, now, v.Org.ID, v.Account.ID, phc, v.Org.Rules.History); err != nil {
 			return err
 		}
-		if err := d.Queue.Enqueue(tx, v.Org.ID, v.Account.ID, outbox.PasswordChanged{At: now}, 24*time.Hour); err != nil {
+		if err := account.Tell(tx, d.Queue, v.Org.ID, v.Account.ID, outbox.PasswordChanged{At: now}); err != nil {
 			return err
 		}
 		if err := audit.Record(tx, now, audit.Event{Org: v.Org.ID, Action: audit.PasswordChanged, Actor: v.Actor, Target: audit.TargetOf(v.Account.ID)}); err != nil {
@@ -161,10 +157,15 @@ func (d *Desk) ChangePassword(ctx context.Context, v Visitor, current, typed, ag
 	return fresh, err
 }
 
-// lockActive makes the transaction the only one that changes this account's factors, and refuses when it is no longer active.
-func lockActive(tx sqldb.Tx, actor access.Actor) error {
-	n, err := tx.Exec(`update accounts set state = state where id = $1 and org_id = $2 and state = 'active'`, actor.Account, actor.Org)
-	if err == nil && n == 0 {
+// lockActive makes the transaction the only one that changes this account's factors, and refuses when it is no longer active, or the
+// session was ended meanwhile: what renews it must not revive it.
+func lockActive(tx sqldb.Tx, v Visitor) error {
+	n, err := tx.Exec(`update accounts set state = state where id = $1 and org_id = $2 and state = 'active'`, v.Account.ID, v.Org.ID)
+	if err != nil {
+		return err
+	}
+	void, err := revoke.Since(tx, v.Account.ID, v.Org.ID, v.Session.Seq)
+	if err == nil && (n == 0 || void) {
 		err = ErrSignedOut
 	}
 	return err
@@ -176,7 +177,7 @@ func (d *Desk) BeginOwnTOTP(ctx context.Context, v Visitor) (setup factor.TOTPSe
 		return setup, err
 	}
 	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
-		if err := lockActive(tx, v.Actor); err != nil {
+		if err := lockActive(tx, v); err != nil {
 			return err
 		}
 		setup, err = factor.BeginTOTP(tx, d.Vault, d.Now(), v.Org.ID, v.Account.ID, v.Org.Name, v.Account.Email)
@@ -209,7 +210,7 @@ func (d *Desk) ConfirmOwnTOTP(ctx context.Context, v Visitor, typed, name string
 		return err
 	}
 	err := d.Book.Do(ctx, v.Actor, audit.FactorEnrolled, func(tx sqldb.Tx) error {
-		if err := lockActive(tx, v.Actor); err != nil {
+		if err := lockActive(tx, v); err != nil {
 			return err
 		}
 		if err := d.activateTOTP(tx, v.Org, v.Account, v.Actor, code, name); err != nil {
@@ -227,18 +228,18 @@ func (d *Desk) RemoveFactor(ctx context.Context, v Visitor, f id.Factor) error {
 		if err := v.Actor.RequireFresh(d.Now()); err != nil {
 			return err
 		}
-		if err := lockActive(tx, v.Actor); err != nil {
+		if err := lockActive(tx, v); err != nil {
 			return err
 		}
 		list, err := factor.List(tx, v.Account.ID)
 		if err != nil {
 			return err
 		}
-		left, there := 0, false
+		left, there, kind := 0, false, factor.Kind("")
 		for _, s := range append(factor.Seconds(list, factor.Active), factor.Seconds(list, factor.Disabled)...) {
 			switch {
 			case s.ID == f:
-				there = true
+				there, kind = true, s.Kind
 			case s.State == factor.Active:
 				left++
 			}
@@ -257,10 +258,15 @@ func (d *Desk) RemoveFactor(ctx context.Context, v Visitor, f id.Factor) error {
 		if _, err := factor.Remove(tx, v.Account.ID, f); err != nil {
 			return err
 		}
-		if err := d.Queue.Enqueue(tx, v.Org.ID, v.Account.ID, outbox.FactorRemoved{Factors: []string{string(factor.TOTP)}, At: now}, 24*time.Hour); err != nil {
+		if left == 0 { // what stands in for a second factor goes with the last one
+			if _, err := factor.RemoveSeconds(tx, v.Account.ID); err != nil {
+				return err
+			}
+		}
+		if err := account.Tell(tx, d.Queue, v.Org.ID, v.Account.ID, outbox.FactorRemoved{Factors: []string{string(kind)}, At: now}); err != nil {
 			return err
 		}
 		return audit.Record(tx, now, audit.Event{Org: v.Org.ID, Action: audit.FactorRemoved, Actor: v.Actor, Target: audit.TargetOf(v.Account.ID),
-			Data: map[string]any{"factor": string(factor.TOTP), "id": string(f)}})
+			Data: map[string]any{"factor": string(kind), "id": string(f)}})
 	})
 }

@@ -74,8 +74,10 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 		sqldb.Micros(now), sqldb.Micros(ses.Expires)); err != nil {
 		return nil, err
 	}
-	if err := account.Void(tx, a.Account, account.Reset); err != nil { // who is in needs no reset
-		return nil, err
+	if a.Proved.Password > 0 { // who knows the password needs no reset
+		if err := account.Void(tx, a.Account, account.Reset); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := tx.Exec(`update accounts set last_sign_in_at = $1 where id = $2 and org_id = $3`, sqldb.Micros(now), a.Account, a.Org); err != nil {
 		return nil, err
@@ -89,7 +91,7 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 		return nil, err
 	}
 	if isNew {
-		if err := d.Queue.Enqueue(tx, a.Org, a.Account, outbox.NewDevice{Device: ses.Device(), Address: ses.Address, At: now}, 24*time.Hour); err != nil {
+		if err := account.Tell(tx, d.Queue, a.Org, a.Account, outbox.NewDevice{Device: ses.Device(), Address: ses.Address, At: now}); err != nil {
 			return nil, err
 		}
 	}
@@ -230,6 +232,10 @@ func (d *Desk) EndSession(ctx context.Context, actor access.Actor, o id.Org, a i
 func (d *Desk) EndSessions(ctx context.Context, actor access.Actor, o id.Org, a id.Account) error {
 	return d.Book.Do(ctx, actor, audit.SessionsEnded, func(tx sqldb.Tx) error {
 		if err := d.mayEnd(tx, actor, o, a); err != nil {
+			return err
+		}
+		// The account's row, so that a session that is being renewed meets this, see lockActive.
+		if _, err := tx.Exec(`update accounts set state = state where id = $1 and org_id = $2`, a, o); err != nil {
 			return err
 		}
 		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SessionsEnded, Actor: actor, Target: audit.TargetOf(a)}); err != nil {

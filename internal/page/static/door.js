@@ -98,6 +98,8 @@
     });
   });
 
+  all("[data-print]").forEach(b => b.addEventListener("click", () => print()));
+
   // Buttons that wait, with the seconds that are left.
   all("[data-until]").forEach(b => {
     const label = b.querySelector("span") || b, text = label.textContent;
