@@ -171,6 +171,25 @@ func (w *town) events(o org.Org, action audit.Action, outcome audit.Outcome) int
 	return len(slices.DeleteFunc(list, func(e audit.Event) bool { return e.Action != action || e.Outcome != outcome }))
 }
 
+// deliverAll empties the outbox, showing each mail to fn.
+func (w *town) deliverAll(fn func(m outbox.Message)) {
+	w.Helper()
+	w.Queue.Permanent = func(error) bool { return false }
+	w.Queue.Deliver = func(_ context.Context, m outbox.Message) error {
+		if fn != nil {
+			fn(m)
+		}
+		return nil
+	}
+	for {
+		n, err := w.Queue.Work(w.Context())
+		w.must(err)
+		if n == 0 {
+			return
+		}
+	}
+}
+
 func (w *town) good(token secret.Text, p account.Purpose) bool {
 	w.Helper()
 	op, err := w.Directory.Open(w.Context(), p, token)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -115,6 +116,11 @@ type visit struct {
 
 // path is the address of a page of the visited organisation.
 func (v visit) path(rest string) string { return "/o/" + v.About.Slug + "/" + rest }
+
+// administers tells whether the visitor administers their own organisation.
+func (v visit) administers() bool {
+	return slices.ContainsFunc(v.Visitor.Roles, func(role string) bool { return access.Administrative(v.Visitor.Org.Kind, role) })
+}
 
 type handler func(w http.ResponseWriter, r *http.Request, v visit) error
 

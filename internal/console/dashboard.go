@@ -10,6 +10,7 @@ import (
 	"doorward/internal/audit"
 	"doorward/internal/factor"
 	"doorward/internal/license"
+	"doorward/internal/org"
 	"doorward/internal/page"
 )
 
@@ -19,9 +20,10 @@ type dashboardDoc struct {
 	Kind    access.OrgKind
 	Roles   []string
 	People  *peopleFigures // nil for who may not see people
-	Orgs    bool           // there are organisations below
+	Orgs    bool           // there may be organisations below
 	OrgsTo  string
-	Invite  string // empty for who may not invite
+	Below   []orgRow // the first of them by name
+	Invite  string   // empty for who may not invite
 	Since   time.Time
 	Factors string // own second factors
 }
@@ -44,12 +46,28 @@ func (p peopleFigures) Share() float64 {
 	return float64(p.Covered) / float64(p.Counts.Active)
 }
 
+// orgsOnDashboard is how many organisations the dashboard lists.
+const orgsOnDashboard = 6
+
 // daysShown is how many days the picture of sign-ins spans.
 const daysShown = 14
 
 func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) error {
 	doc := &dashboardDoc{Base: c.base(v, "dashboard", "dashboard.title"), Kind: v.About.Kind, Roles: v.Rights.Roles(),
 		Orgs: v.About.Kind != access.Customer, OrgsTo: v.path("orgs"), Since: v.Account.LastSignIn}
+	if doc.Orgs {
+		list, err := org.Children(c.DB.Read(r.Context()), v.About.ID, groupsOf(v), "", "", orgsOnDashboard)
+		if err != nil {
+			return err
+		}
+		for _, o := range list.Orgs {
+			row := orgRow{Org: o}
+			if row.Seats, err = license.SeatsOf(c.DB.Read(r.Context()), o.ID); err != nil {
+				return err
+			}
+			doc.Below = append(doc.Below, row)
+		}
+	}
 	if v.Rights.May(access.PeopleInvite) {
 		doc.Invite = v.path("users/invite")
 	}

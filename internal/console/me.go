@@ -63,6 +63,7 @@ type securityDoc struct {
 	Prove    string
 	Codes    int  // recovery codes left
 	HasCodes bool // there is a set, used up or not
+	Last     bool // the one second factor that is left is demanded
 }
 
 const securityPath = "/me/security"
@@ -89,6 +90,7 @@ func (c *Console) showSecurity(w http.ResponseWriter, r *http.Request, v visit, 
 			doc.Seconds = append(doc.Seconds, one)
 		}
 	}
+	doc.Last = len(factor.Seconds(factors, factor.Active)) == 1 && v.Visitor.Org.Rules.Demands(v.administers(), c.Now())
 	return c.pages.Render(w, r, status, "me.security", doc)
 }
 
@@ -114,7 +116,7 @@ func (c *Console) changePassword(w http.ResponseWriter, r *http.Request, v visit
 // appDoc sets up an authenticator app for who is signed in.
 type appDoc struct {
 	page.Base
-	Key    string
+	Key    []string
 	QR     page.QR
 	Action string
 	Back   string
@@ -142,7 +144,7 @@ func (c *Console) showApp(w http.ResponseWriter, r *http.Request, v visit, statu
 	if !ok {
 		return seeOther(w, r, securityPath)
 	}
-	doc := &appDoc{Base: c.base(v, "me.security.app", "login.enrol.totp.title"), Key: page.Spaced(string(setup.Key)), Action: securityPath + "/app/confirm", Back: securityPath}
+	doc := &appDoc{Base: c.base(v, "me.security.app", "login.enrol.totp.title"), Key: page.Groups(string(setup.Key)), Action: securityPath + "/app/confirm", Back: securityPath}
 	doc.Form = f
 	if doc.QR, err = page.DrawQR(string(setup.URL)); err != nil {
 		return err

@@ -34,6 +34,14 @@ type orgRow struct {
 	Seats license.Seats
 }
 
+// groupsOf returns whose groups limit the organisations that are listed; empty when nothing does.
+func groupsOf(v visit) id.Account {
+	if v.Rights.GroupsOnly() {
+		return v.Account.ID
+	}
+	return ""
+}
+
 func (c *Console) orgs(w http.ResponseWriter, r *http.Request, v visit) error {
 	if v.About.Kind == access.Customer {
 		return refusal.New(refusal.NotFound, "error.not_found")
@@ -43,12 +51,8 @@ func (c *Console) orgs(w http.ResponseWriter, r *http.Request, v visit) error {
 	if !plainText(search, 200) || !plainText(after, 500) {
 		return refusal.New(refusal.Invalid, "error.query")
 	}
-	var groups id.Account
-	if v.Rights.GroupsOnly() {
-		groups = v.Account.ID
-	}
 	tx := c.DB.Read(r.Context())
-	list, err := org.Children(tx, v.About.ID, groups, search, after, orgsPerPage)
+	list, err := org.Children(tx, v.About.ID, groupsOf(v), search, after, orgsPerPage)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ var (
 
 	word = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.Password, State: factor.Active, Created: ago}
 	app  = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.TOTP, Name: "Phone", State: factor.Active, Created: ago, LastUsed: ago}
+	key  = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.Passkey, Name: "blue & small", State: factor.Active, Created: ago}
 	dead = factor.Factor{ID: id.New[id.Factor](ago), Kind: factor.TOTP, State: factor.Disabled, Created: ago}
 
 	laptop = signin.Session{ID: id.New[id.Session](ago), Address: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
@@ -83,21 +84,38 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			&profileDoc{Base: failed(own("me"), refusal.Field("username", "username.taken"), refusal.Field("elsewhere", "username.form"))},
 		},
 		"me.security": {
-			&securityDoc{Base: own("me.security"), Own: &word, Seconds: []factor.Factor{app, dead}, Rules: page.PasswordRules(15),
-				Words: account.Personal(house, ada), Fresh: true, Prove: provePath(securityPath)},
+			&securityDoc{Base: own("me.security"), Own: &word, Seconds: []factor.Factor{app, key, dead}, Rules: page.PasswordRules(15),
+				Words: account.Personal(house, ada), Fresh: true, Prove: provePath(securityPath), HasCodes: true, Codes: 8},
+			&securityDoc{Base: own("me.security"), Own: &word, Seconds: []factor.Factor{key}, Rules: page.PasswordRules(8), HasCodes: true, Codes: 1},
 			&securityDoc{Base: failed(own("me.security"), refusal.Field("password", "password.wrong")), Rules: page.PasswordRules(1),
 				Prove: provePath(securityPath)},
 		},
 		"me.security.app": {
-			&appDoc{Base: at(house, "me.security.app", "login.enrol.totp.title"), Key: "ABCD EFGH", QR: qr, Action: "x", Back: securityPath},
+			&appDoc{Base: at(house, "me.security.app", "login.enrol.totp.title"), Key: []string{"ABCD", "EFGH"}, QR: qr, Action: "x", Back: securityPath},
 			&appDoc{Base: failed(at(house, "me.security.app", "login.enrol.totp.title"), refusal.Field("code", "code.wrong")), QR: qr},
+		},
+		"me.security.key": {
+			&keyDoc{Base: at(house, "me.security.key", "login.enrol.passkey.title"), Options: `{"challenge":"x"}`, Action: "x", Back: securityPath},
+			&keyDoc{Base: failed(at(house, "me.security.key", "login.enrol.passkey.title"), factor.ErrPasskeyHeld, refusal.Field("name", "name.form")),
+				Options: `{"challenge":"x"}`},
+		},
+		"me.recovery": {
+			&codesDoc{Base: at(house, "me.recovery", "login.recovery-codes.title"), Codes: []string{"abcde-fghij", "klmno-pqrst"}, Back: securityPath},
 		},
 		"me.sessions": {
 			&sessionsDoc{Base: own("me.sessions"), Sessions: []signin.Session{laptop, script}, Current: laptop.ID},
+			&sessionsDoc{Base: own("me.sessions"), Sessions: []signin.Session{laptop}, Current: laptop.ID, Devices: []signin.Device{
+				{ID: id.New[id.Device](ago), UserAgent: laptop.UserAgent, Address: "192.0.2.7", Created: ago, LastUsed: ago, Trusted: ahead},
+				{ID: id.New[id.Device](ago), Created: ago, LastUsed: ago, Trusted: ago},
+			}},
+		},
+		"user.access-code": {
+			&accessCodeDoc{Base: at(below, "user.access-code", "user.access_code.title"), Person: "Ada", Code: "abcde-fghij", Until: ahead, Back: "x"},
 		},
 		"prove": {
-			&proveDoc{Base: own("prove"), To: "/me", Asks: true, SignIn: "/o/contoso/login"},
-			&proveDoc{Base: failed(own("prove"), refusal.Field("proof_password", "password.wrong")), To: "/me", Resume: true,
+			&proveDoc{Base: own("prove"), To: "/me", ByCode: true, ByKey: true, SignIn: "/o/contoso/login"},
+			&proveDoc{Base: failed(own("prove"), factor.ErrPasskey), To: "/me", ByKey: true, SignIn: "/o/contoso/login"},
+			&proveDoc{Base: failed(own("prove"), refusal.Field("proof_password", "password.wrong")), To: "/me", ByPass: true, Resume: true,
 				Kept: []kept{{"name", `"Ada"`}}, SignIn: "/o/contoso/login"},
 		},
 		"prove.resume": {
@@ -139,8 +157,9 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 				}})
 		docs["user"] = append(docs["user"],
 			&personDoc{Base: at(o, "user", "user.title", "Name", "Ada"), Person: ada, Roles: c.roleOptions(v, access.Roles(kind), access.Roles(kind)),
-				Factors: []factor.Factor{word, app, dead}, Sessions: []signin.Session{laptop, script}, Events: everyEvent(),
-				MayDisable: true, MayRoles: true, MayReset: true, MayEnd: true})
+				Factors: []factor.Factor{word, app, key, dead}, Sessions: []signin.Session{laptop, script}, Events: everyEvent(),
+				MayDisable: true, MayRoles: true, MayReset: true, MayEnd: true, MaySetup: true, MayCode: true,
+				Lives: options("user.access_code.1h", "user.access_code.4h", "user.access_code.24h")})
 
 		if kind == access.Customer {
 			continue

@@ -85,8 +85,8 @@ type stepDoc struct {
 	Identifier string
 	Restart    string // another identifier
 	Forgot     string
-	Email      string // where a code was mailed, shortened
-	Key        string // the new authenticator app's key as text
+	Email      string   // where a code was mailed, shortened
+	Key        []string // the new authenticator app's key as text
 	QR         page.QR
 	Options    string // what the browser needs for a key
 	Codes      []string
@@ -181,7 +181,7 @@ func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code
 	case policy.ProveMailbox:
 		doc.Email = veil(v.Account.Email)
 	case policy.EnrolTOTP:
-		doc.Key = page.Spaced(string(v.Setup.Key))
+		doc.Key = page.Groups(string(v.Setup.Key))
 		if doc.QR, err = page.DrawQR(string(v.Setup.URL)); err != nil {
 			return err
 		}

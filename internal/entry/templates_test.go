@@ -7,6 +7,7 @@ import (
 
 	"doorward/internal/access"
 	"doorward/internal/account"
+	"doorward/internal/factor"
 	"doorward/internal/id"
 	"doorward/internal/org"
 	"doorward/internal/page"
@@ -88,7 +89,9 @@ func samples(t *testing.T) map[string][]page.Doc {
 		again := &identifierDoc{Base: failed(login, refusal.Wait(4*time.Minute)), To: "/me", Forgot: p.path("forgot"),
 			ParentName: contoso.Name, ParentHref: "x"}
 		again.Me = me
-		docs["login.identifier"] = append(docs["login.identifier"], &identifierDoc{Base: login, Forgot: p.path("forgot")}, again)
+		refused := &identifierDoc{Base: failed(login, factor.ErrPasskeyUV), Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}
+		docs["login.identifier"] = append(docs["login.identifier"],
+			&identifierDoc{Base: login, Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}, again, refused)
 	}
 
 	for step, at := range stepPages {
@@ -101,11 +104,13 @@ func samples(t *testing.T) map[string][]page.Doc {
 		case policy.ProveMailbox:
 			doc.Email = veil("ada@fabrikam.example")
 		case policy.EnrolTOTP:
-			doc.Key, doc.QR = "ABCD EFGH", qr
+			doc.Key, doc.QR = []string{"ABCD", "EFGH"}, qr
 		}
 		wrong := doc
 		wrong.Base = failed(base, refusal.Field("code", "code.wrong"), refusal.Field("password", "login.password.wrong"),
-			refusal.Field("method", "login.enrol.unknown"))
+			refusal.Field("method", "login.enrol.unknown"), factor.ErrPasskeyUV, refusal.Field("saved", "recovery.confirm"),
+			refusal.Field("choice", "login.enrol.unknown"), refusal.Field("name", "text.long", "Most", 60))
+		wrong.Ways, wrong.Remember = nil, 0
 		docs[at.name] = append(docs[at.name], &doc, &wrong)
 	}
 

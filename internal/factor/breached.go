@@ -24,7 +24,7 @@ import (
 )
 
 // Breached is the operator's list of stolen passwords, which nobody may choose. What is kept of the list is one file of binary fuse
-// filters (Graf and Lemire, "Binary Fuse Filters", 2022): 2.3 bytes for each password, which finds every one of them and takes one in
+// filters (Graf and Lemire, "Binary Fuse Filters", 2022): some 2.5 bytes for each password, which finds every one of them and takes one in
 // 65,536 others for one of them.
 //
 //	head   magic, version, checksum, number of passwords, and where each part is, with its checksum

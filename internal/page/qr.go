@@ -1,6 +1,7 @@
 package page
 
 import (
+	"html/template"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 type QR struct {
 	Size int // width and height in units
 	Path string
+	Link template.URL // the text itself, for who reads the page on the device that has the app
 }
 
 const quiet = 4
@@ -34,17 +36,14 @@ func DrawQR(text string) (QR, error) {
 			}
 		}
 	}
-	return QR{Size: c.Size + 2*quiet, Path: b.String()}, nil
+	return QR{Size: c.Size + 2*quiet, Path: b.String(), Link: template.URL(text)}, nil //nolint:gosec // made by factor, never typed
 }
 
-// Spaced sets a key in groups of four, to be read and typed.
-func Spaced(key string) string {
-	var b strings.Builder
-	for i, c := range key {
-		if i > 0 && i%4 == 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteRune(c)
+// Groups cuts a key into groups of four, to be read and typed.
+func Groups(key string) []string {
+	var out []string
+	for ; len(key) > 4; key = key[4:] {
+		out = append(out, key[:4])
 	}
-	return b.String()
+	return append(out, key)
 }

@@ -57,10 +57,10 @@ func TestQR(t *testing.T) {
 	}
 }
 
-func TestSpaced(t *testing.T) {
-	for in, want := range map[string]string{"": "", "ABC": "ABC", "ABCD": "ABCD", "ABCDEFGHI": "ABCD EFGH I"} {
-		if got := page.Spaced(in); got != want {
-			t.Errorf("%q became %q", in, got)
+func TestGroups(t *testing.T) {
+	for in, want := range map[string]string{"": "", "ABC": "ABC", "ABCD": "ABCD", "ABCDE": "ABCD E", "ABCDEFGH": "ABCD EFGH"} {
+		if got := strings.Join(page.Groups(in), " "); got != want {
+			t.Errorf("%q gives %q, want %q", in, got, want)
 		}
 	}
 }

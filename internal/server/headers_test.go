@@ -193,7 +193,7 @@ func TestHeadersOverHTTPS(t *testing.T) {
 			ask(http.MethodGet, "/healthz")
 			ask(http.MethodPost, "/me/sessions/end-all")
 			ask(http.MethodPost, "/logout")
-			checkCookies(t, cookies, regexp.MustCompile(`^__Host-door-(session|attempt[0-3]|flash|lang|theme)=[^;]*; Path=/;( Max-Age=\d+;)? HttpOnly; Secure; SameSite=Lax$`))
+			checkCookies(t, cookies, regexp.MustCompile(`^__Host-door-(session|attempt[0-3]|passkey|device|flash|lang|theme)=[^;]*; Path=/;( Max-Age=\d+;)? HttpOnly; Secure; SameSite=Lax$`))
 			if len(cookies) < 12 {
 				t.Errorf("only %d cookies were seen", len(cookies))
 			}

@@ -87,6 +87,7 @@ func families() map[string][]string {
 		"field.strength.*":       {"0", "1", "2", "3"},
 		"login.denied.*.text":    reasons,
 		"login.denied.*.title":   reasons,
+		"login.way.*":            strs(policy.AskTOTP, policy.AskPasskey, policy.AskRecovery, policy.AskAccessCode),
 		"mail.*":                 nil, // see source.own
 		"mail.*.subject":         mails,
 		"mail.*.title":           mails,
@@ -104,6 +105,7 @@ func families() map[string][]string {
 		"role.*":                 roles,
 		"role.*.hint":            hints,
 		"theme.*":                {"auto", "light", "dark"},
+		"user.access_code.*":     {"1h", "4h", "24h"},
 		"users.state.*":          states,
 	}
 }
