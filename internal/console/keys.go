@@ -98,6 +98,9 @@ func (c *Console) forgetDevice(w http.ResponseWriter, r *http.Request, v visit) 
 
 // askKey answers the script of the proof page with what the browser needs to ask a key.
 func (c *Console) askKey(w http.ResponseWriter, r *http.Request, v visit) error {
+	if _, err := c.form(w, r, v); err != nil {
+		return err
+	}
 	k, options, err := c.Desk.AskOwnKey(r.Context(), v.Visitor)
 	if err != nil {
 		return err

@@ -61,8 +61,19 @@ const (
 // Chrome starts a browser that ends with the test. The browsers of a world are one process.
 func (w *World) Chrome(l Look) *Chrome {
 	w.T.Helper()
+	return w.tab(l, w.chromium(), chromedp.WithNewBrowserContext())
+}
+
+// Tab opens another tab of the same browser.
+func (c *Chrome) Tab() *Chrome {
+	c.World.T.Helper()
+	return c.World.tab(c.Look, c.tab)
+}
+
+func (w *World) tab(l Look, in context.Context, options ...chromedp.ContextOption) *Chrome {
+	w.T.Helper()
 	c := &Chrome{World: w, Look: l}
-	tab, leave := chromedp.NewContext(w.chromium(), chromedp.WithNewBrowserContext(), chromedp.WithListener(c.hear))
+	tab, leave := chromedp.NewContext(in, append(options, chromedp.WithListener(c.hear))...)
 	c.tab = tab
 	if err := chromedp.Do(tab); err != nil { // opens it, without a time-out, because it would end with it
 		w.T.Fatal(err)
@@ -179,12 +190,13 @@ func (c *Chrome) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-func send[P, R any](c *Chrome, command cdp.Command[P, R], params P) {
+func send[P, R any](c *Chrome, command cdp.Command[P, R], params P) (answer R) {
 	c.World.T.Helper()
-	c.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, command, params)
+	c.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) (err error) {
+		answer, err = cdp.Call(ctx, t, command, params)
 		return err
 	}))
+	return answer
 }
 
 // fail ends the test with where the browser is and what it shows.

@@ -240,4 +240,3 @@ func SpendAccessCode(tx sqldb.Tx, f id.Factor) error {
 	}
 	return err
 }
-

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -68,48 +69,52 @@ func Match(header string) (Language, bool) {
 	return Languages[i], confidence != language.No
 }
 
-// Catalogue holds the texts of all languages.
+// Catalogue holds the texts of all languages. Each is read when it is first spoken: a command that says one sentence reads one file.
 type Catalogue struct {
-	printers map[Language]*Printer
-	missing  func(l Language, key string, err error)
+	printers map[Language]func() *Printer
 }
 
-// Load reads the embedded catalogues. missing is called with each key that a language lacks when it is asked for; nil ignores it.
-// The error names the file that does not parse.
+// Load opens the embedded catalogues. missing is called with each key that a language lacks when it is asked for, and with the file's name
+// when it does not parse, which a test holds that none does; nil ignores it. The error names a file that is not there.
 func Load(missing func(l Language, key string, err error)) (*Catalogue, error) {
-	bundle := i18n.NewBundle(language.English)
-	bundle.RegisterUnmarshalFunc("json", json.Unmarshal)
-	for _, l := range Languages {
-		name := "catalogues/" + string(l) + ".json"
-		b, err := catalogues.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := bundle.ParseMessageFileBytes(b, string(l)+".json"); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
 	if missing == nil {
 		missing = func(Language, string, error) {}
 	}
-	c := &Catalogue{printers: map[Language]*Printer{}, missing: missing}
+	c := &Catalogue{printers: map[Language]func() *Printer{}}
 	for _, l := range Languages {
-		c.printers[l] = &Printer{
-			Language:  l,
-			localizer: i18n.NewLocalizer(bundle, string(l), string(English)),
-			numbers:   message.NewPrinter(language.Make(string(l))),
-			missing:   missing,
+		if _, err := catalogues.Open(file(l)); err != nil {
+			return nil, err
 		}
+		c.printers[l] = sync.OnceValue(func() *Printer { return newPrinter(l, missing) })
 	}
 	return c, nil
+}
+
+func file(l Language) string { return "catalogues/" + string(l) + ".json" }
+
+// newPrinter reads a language, and English behind it for what it lacks.
+func newPrinter(l Language, missing func(l Language, key string, err error)) *Printer {
+	bundle := i18n.NewBundle(language.English)
+	bundle.RegisterUnmarshalFunc("json", json.Unmarshal)
+	for _, one := range slices.Compact([]Language{l, English}) {
+		b, err := catalogues.ReadFile(file(one))
+		if err == nil {
+			_, err = bundle.ParseMessageFileBytes(b, string(one)+".json")
+		}
+		if err != nil {
+			missing(one, file(one), err)
+		}
+	}
+	return &Printer{Language: l, localizer: i18n.NewLocalizer(bundle, string(l), string(English)),
+		numbers: message.NewPrinter(language.Make(string(l))), missing: missing}
 }
 
 // In returns the printer of a language; of English when it is not spoken here.
 func (c *Catalogue) In(l Language) *Printer {
 	if p, ok := c.printers[l]; ok {
-		return p
+		return p()
 	}
-	return c.printers[English]
+	return c.printers[English]()
 }
 
 // Printer speaks one language. It is safe for concurrent use.

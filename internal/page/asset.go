@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed templates static
@@ -21,8 +22,9 @@ var files embed.FS
 
 // asset is one static file in memory, as it is and compressed.
 type asset struct {
-	kind         string // Content-Type
-	plain, small []byte
+	kind  string // Content-Type
+	plain []byte
+	small func() []byte // compressed; nothing where that is no gain
 }
 
 // assets are the static files by their address and the addresses by their names.
@@ -76,25 +78,27 @@ func (a *assets) add(name string, b []byte) error {
 	if _, twice := a.byName[name]; twice {
 		return fmt.Errorf("page: static file %s: there is one of that name already", name)
 	}
-	f := asset{kind: kind, plain: b}
-	var small bytes.Buffer
-	z, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
-	if err != nil {
-		return err
-	}
-	if _, err := z.Write(b); err != nil {
-		return err
-	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	if small.Len() < len(b) {
-		f.small = small.Bytes()
-	}
+	f := asset{kind: kind, plain: b, small: sync.OnceValue(func() []byte { return compress(b) })}
 	sum := sha256.Sum256(b)
 	address := "/assets/" + strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
 	a.byPath[address], a.byName[name] = f, address
 	return nil
+}
+
+// compress returns b compressed, or nothing where that is no gain. It is done when somebody first asks for it.
+func compress(b []byte) []byte {
+	var small bytes.Buffer
+	z, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
+	if err != nil {
+		return nil
+	}
+	if _, err := z.Write(b); err != nil {
+		return nil
+	}
+	if err := z.Close(); err != nil || small.Len() >= len(b) {
+		return nil
+	}
+	return small.Bytes()
 }
 
 // squeeze takes out of our own files what browsers need not be sent: comments and the white space around marks in style sheets, whole
@@ -142,9 +146,9 @@ func (k *Kit) Assets() http.Handler {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable") // RFC 8246
 		h.Set("Vary", "Accept-Encoding")
 		body := f.plain
-		if f.small != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		if small := f.small(); small != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
 			h.Set("Content-Encoding", "gzip")
-			body = f.small
+			body = small
 		}
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 		if r.Method == http.MethodGet {

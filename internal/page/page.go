@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
+	"sync"
 	"time"
 
 	"doorward/internal/locale"
@@ -34,7 +35,7 @@ type Kit struct {
 	secure    bool
 	prefix    string // of every cookie's name
 	assets    *assets
-	toolkit   *template.Template
+	toolkit   func() (*template.Template, error)
 	own       *Set // the toolkit's own pages
 }
 
@@ -59,9 +60,7 @@ func New(o Options) (*Kit, error) {
 	if k.assets, err = loadAssets(o.Static); err != nil {
 		return nil, err
 	}
-	if k.toolkit, err = template.ParseFS(files, "templates/*.html"); err != nil {
-		return nil, err
-	}
+	k.toolkit = sync.OnceValues(func() (*template.Template, error) { return template.ParseFS(files, "templates/*.html") })
 	pages, err := fs.Sub(files, "templates/pages")
 	if err != nil {
 		return nil, err

@@ -9,15 +9,16 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
-// Set is the pages of one surface.
+// Set is the pages of one surface. A page is parsed when it is first asked for: a server starts in milliseconds, and a test parses them all.
 type Set struct {
 	kit   *Kit
-	pages map[string]*template.Template
+	pages map[string]func() (*template.Template, error)
 }
 
-// Parse reads the *.html files of fsys, one page each, together with the toolkit's layouts and partials. A page's name is its
+// Parse finds the *.html files of fsys, one page each, which go together with the toolkit's layouts and partials. A page's name is its
 // file's without ".html"; it defines "main" and, if it likes, "below" (under the card) and "bar" (right end of the console's top
 // bar). Files whose name begins with "_" hold partials for all pages of the set. The error names the file.
 func (k *Kit) Parse(fsys fs.FS) (*Set, error) {
@@ -25,39 +26,55 @@ func (k *Kit) Parse(fsys fs.FS) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared, err := k.toolkit.Clone()
-	if err != nil {
-		return nil, err
-	}
+	var partials, pages []string
 	for _, name := range names {
 		if strings.HasPrefix(name, "_") {
-			if shared, err = shared.ParseFS(fsys, name); err != nil {
+			partials = append(partials, name)
+		} else {
+			pages = append(pages, name)
+		}
+	}
+	shared := sync.OnceValues(func() (*template.Template, error) {
+		toolkit, err := k.toolkit()
+		if err != nil || len(partials) == 0 {
+			return toolkit, err
+		}
+		if toolkit, err = toolkit.Clone(); err != nil {
+			return nil, err
+		}
+		return toolkit.ParseFS(fsys, partials...)
+	})
+	s := &Set{kit: k, pages: map[string]func() (*template.Template, error){}}
+	for _, name := range pages {
+		s.pages[strings.TrimSuffix(path.Base(name), ".html")] = sync.OnceValues(func() (*template.Template, error) {
+			t, err := shared()
+			if err != nil {
 				return nil, err
 			}
-		}
-	}
-	s := &Set{kit: k, pages: map[string]*template.Template{}}
-	for _, name := range names {
-		if strings.HasPrefix(name, "_") {
-			continue
-		}
-		t, err := shared.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if t, err = t.ParseFS(fsys, name); err != nil {
-			return nil, err
-		}
-		if t.Lookup("main") == nil {
-			return nil, fmt.Errorf("page: %s does not define main", name)
-		}
-		s.pages[strings.TrimSuffix(path.Base(name), ".html")] = t
+			if t, err = t.Clone(); err != nil {
+				return nil, err
+			}
+			if t, err = t.ParseFS(fsys, name); err != nil {
+				return nil, err
+			}
+			if t.Lookup("main") == nil {
+				return nil, fmt.Errorf("page: %s does not define main", name)
+			}
+			return t, nil
+		})
 	}
 	return s, nil
 }
 
-// Template returns the templates of a page, nil when there is no such page. Look up "card", "console" or "main" in it.
-func (s *Set) Template(name string) *template.Template { return s.pages[name] }
+// Template returns the templates of a page. Look up "card", "console" or "main" in it. The error names the file that does not parse, or the
+// page that there is not.
+func (s *Set) Template(name string) (*template.Template, error) {
+	parse := s.pages[name]
+	if parse == nil {
+		return nil, fmt.Errorf("page: no page %q", name)
+	}
+	return parse()
+}
 
 // Names returns the names of all pages, in no order.
 func (s *Set) Names() []string {
@@ -71,9 +88,9 @@ func (s *Set) Names() []string {
 // Render writes a page with that status. Nothing is written when it returns an error: the name is unknown or the template and doc
 // do not fit.
 func (s *Set) Render(w http.ResponseWriter, r *http.Request, status int, name string, doc Doc) error {
-	t := s.pages[name]
-	if t == nil {
-		return fmt.Errorf("page: no page %q", name)
+	t, err := s.Template(name)
+	if err != nil {
+		return err
 	}
 	b := doc.base()
 	b.fill(s.kit, r)

@@ -171,11 +171,19 @@ func TestParse(t *testing.T) {
 	if got := strings.Join(names, " "); got != "bare card gallery" {
 		t.Errorf("pages: %s", got)
 	}
-	if b.set.Template("card").Lookup("main") == nil || b.set.Template("_shared") != nil {
+	card, err := b.set.Template("card")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.set.Template("_shared"); card.Lookup("main") == nil || err == nil {
 		t.Error("templates are not what was parsed")
 	}
 	for name, text := range map[string]string{"without main": "<p>", "broken": `{{define "main"}}{{.X`} {
-		if _, err := b.Parse(fstest.MapFS{"x.html": {Data: []byte(text)}}); err == nil || !strings.Contains(err.Error(), "x") {
+		set, err := b.Parse(fstest.MapFS{"x.html": {Data: []byte(text)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := set.Template("x"); err == nil || !strings.Contains(err.Error(), "x") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

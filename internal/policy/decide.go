@@ -118,9 +118,9 @@ func Decide(f Facts) Decision {
 	switch {
 	case f.CodesUnseen:
 		return Decision{Step: ShowRecovery}
-	case f.Offer && f.Enrolling == EnrolPasskey:
+	case f.Offer && second && f.Enrolling == EnrolPasskey:
 		return Decision{Step: EnrolPasskey}
-	case f.Offer:
+	case f.Offer && second: // a password alone enrols nothing here either
 		return Decision{Step: OfferPasskey}
 	}
 	return Decision{Step: FinishSession}
@@ -138,8 +138,11 @@ func Ways(f Facts) []Step {
 	return ways
 }
 
-// trusted tells whether a remembered device spares the second factor: never an administrator, and only where the rules allow it.
-func trusted(f Facts) bool { return f.Trusted && f.Rules.Remember > 0 && !f.Administrative }
+// trusted tells whether a remembered device spares the second factor: never an administrator, only where the rules allow it, and only
+// a factor that could be asked for.
+func trusted(f Facts) bool {
+	return f.Trusted && f.Rules.Remember > 0 && !f.Administrative && !f.SecondDisabled
+}
 
 func refusalOf(f Facts) Reason {
 	switch {

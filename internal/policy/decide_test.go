@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -54,6 +55,20 @@ func ended(f *policy.Facts)          { f.Roles, f.EndedRoles = 0, 1 }
 func alsoEnded(f *policy.Facts)      { f.EndedRoles = 2 }
 func toAllowed(f *policy.Facts)      { f.Target, f.TargetAllowed = true, true }
 func toForeign(f *policy.Facts)      { f.Target = true }
+func passkey(f *policy.Facts)        { f.Enrolled = append([]policy.Step{policy.AskPasskey}, f.Enrolled...) }
+func alone(f *policy.Facts)          { f.PasskeyAlone, f.PasswordProved = true, false }
+func recovery(f *policy.Facts)       { f.Recovery = true }
+func accessCode(f *policy.Facts)     { f.AccessCode = true }
+func codeProved(f *policy.Facts)     { f.CodeProved = true }
+func askRecovery(f *policy.Facts)    { f.Asking = policy.AskRecovery }
+func askTOTP(f *policy.Facts)        { f.Asking = policy.AskTOTP }
+func askCode(f *policy.Facts)        { f.Asking = policy.AskAccessCode }
+func askPassword(f *policy.Facts)    { f.Asking = policy.AskPassword }
+func trusted(f *policy.Facts)        { f.Trusted = true }
+func remember(f *policy.Facts)       { f.Rules.Remember = 30 * 24 * time.Hour }
+func enrollingKey(f *policy.Facts)   { f.Enrolling = policy.EnrolPasskey }
+func codesUnseen(f *policy.Facts)    { f.CodesUnseen = true }
+func offer(f *policy.Facts)          { f.Offer = true }
 
 func TestDecide(t *testing.T) {
 	type change = func(*policy.Facts)
@@ -144,6 +159,56 @@ func TestDecide(t *testing.T) {
 		{"mailbox proved, method chosen", []change{mailed, enrolling}, ask(policy.EnrolTOTP)},
 		{"fresh link, method chosen", []change{freshLink, enrolling}, ask(policy.EnrolTOTP)},
 		{"enrolled just now", []change{freshLink, enrolling, enrolled, proved}, finish},
+		{"security key chosen", []change{mailed, enrollingKey}, ask(policy.EnrolPasskey)},
+		{"security key chosen, nothing vouches", []change{enrollingKey}, ask(policy.ProveMailbox)},
+
+		// Several ways to prove the second factor: the person chooses among those that there are.
+		{"key before app", []change{enrolled, passkey}, ask(policy.AskPasskey)},
+		{"app chosen", []change{enrolled, passkey, askTOTP}, ask(policy.AskTOTP)},
+		{"recovery code chosen", []change{enrolled, recovery, askRecovery}, ask(policy.AskRecovery)},
+		{"recovery code chosen, none left", []change{enrolled, askRecovery}, ask(policy.AskTOTP)},
+		{"temporary code chosen", []change{enrolled, accessCode, askCode}, ask(policy.AskAccessCode)},
+		{"temporary code chosen, none waits", []change{enrolled, askCode}, ask(policy.AskTOTP)},
+		{"a step that is no second factor chosen", []change{enrolled, askPassword}, ask(policy.AskTOTP)},
+		{"factor disabled, recovery codes left", []change{secondDisabled, recovery}, ask(policy.AskRecovery)},
+		{"factor disabled, temporary code waits", []change{secondDisabled, accessCode}, ask(policy.AskAccessCode)},
+		{"factor disabled, recovery codes left, disabled account", []change{secondDisabled, recovery, inactive}, ask(policy.AskRecovery)},
+		{"factor disabled, recovery code proved", []change{secondDisabled, recovery, proved}, finish},
+		{"recovery codes alone are no second factor", []change{recovery}, ask(policy.ProveMailbox)},
+
+		// A passkey that verified the person is password and second factor in one.
+		{"passkey alone", []change{alone, passkey}, finish},
+		{"passkey alone, app enrolled as well", []change{alone, passkey, enrolled}, finish},
+		{"passkey alone, unknown", []change{alone, passkey, stranger}, ask(policy.AskPassword)},
+		{"passkey alone, disabled account", []change{alone, passkey, inactive}, refuse(policy.AccountDisabled)},
+		{"passkey alone, no role", []change{alone, passkey, noRole}, refuse(policy.NoRole)},
+
+		// A temporary code lets enrol, and nothing else.
+		{"temporary code", []change{enrolled, codeProved}, ask(policy.ChooseFactor)},
+		{"temporary code, rules off", []change{enrolled, codeProved, off}, ask(policy.ChooseFactor)},
+		{"temporary code, method chosen", []change{enrolled, codeProved, enrollingKey}, ask(policy.EnrolPasskey)},
+		{"temporary code, factor disabled", []change{secondDisabled, codeProved}, ask(policy.ChooseFactor)},
+		{"temporary code, disabled account", []change{enrolled, codeProved, inactive}, refuse(policy.AccountDisabled)},
+		{"temporary code without the password", []change{enrolled, codeProved, noPassword}, ask(policy.AskPassword)},
+		{"temporary code, then enrolled", []change{enrolled, codeProved, proved}, finish},
+
+		// A remembered device spares the second factor where the rules allow it, but never an administrator's.
+		{"remembered", []change{enrolled, trusted, remember}, finish},
+		{"remembered, rules do not allow it", []change{enrolled, trusted}, ask(policy.AskTOTP)},
+		{"remembered, administrator", []change{enrolled, trusted, remember, administrative}, ask(policy.AskTOTP)},
+		{"remembered, without the password", []change{enrolled, trusted, remember, noPassword}, ask(policy.AskPassword)},
+		{"remembered, disabled account", []change{enrolled, trusted, remember, inactive}, refuse(policy.AccountDisabled)},
+		{"remembered, factor disabled since", []change{secondDisabled, trusted, remember}, refuse(policy.FactorDisabled)},
+		{"remembered, factor disabled since, recovery codes left", []change{secondDisabled, trusted, remember, recovery}, ask(policy.AskRecovery)},
+		{"remembered, factor disabled since, temporary code proved", []change{secondDisabled, trusted, remember, codeProved}, ask(policy.ChooseFactor)},
+
+		// What is shown at the end, once all is proved and nothing refused.
+		{"fresh recovery codes", []change{enrolled, proved, codesUnseen, offer}, ask(policy.ShowRecovery)},
+		{"fresh recovery codes, no role any more", []change{enrolled, proved, codesUnseen, noRole}, refuse(policy.NoRole)},
+		{"offer", []change{enrolled, proved, offer}, ask(policy.OfferPasskey)},
+		{"offer taken", []change{enrolled, proved, offer, enrollingKey}, ask(policy.EnrolPasskey)},
+		{"offer before the second factor", []change{enrolled, offer, enrollingKey}, ask(policy.AskTOTP)},
+		{"offer after a password alone", []change{off, offer, enrollingKey}, finish},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := facts(row.changes...)
@@ -158,22 +223,37 @@ func TestDecide(t *testing.T) {
 // fataler is what both kinds of tests offer.
 type fataler interface{ Fatalf(string, ...any) }
 
+// everyStep lists the steps whose answers may be sent.
+var everyStep = []policy.Step{policy.AskPassword, policy.AskPasskey, policy.AskTOTP, policy.AskRecovery, policy.AskAccessCode, policy.ProveMailbox,
+	policy.ChooseFactor, policy.EnrolTOTP, policy.EnrolPasskey, policy.ShowRecovery, policy.OfferPasskey}
+
 // mustHold checks what is true of every decision.
 func mustHold(t fataler, f policy.Facts) {
 	d := policy.Decide(f)
-	secondDue := len(f.Enrolled) > 0 && !f.SecondProved
-	provedAll := f.Known && f.PasswordProved && !secondDue
+	first, second := f.PasswordProved || f.PasskeyAlone, f.SecondProved || f.PasskeyAlone
+	spared := f.Trusted && f.Rules.Remember > 0 && !f.Administrative && !f.SecondDisabled
+	ways := slices.Clone(f.Enrolled)
+	if f.Recovery {
+		ways = append(ways, policy.AskRecovery)
+	}
+	if f.AccessCode {
+		ways = append(ways, policy.AskAccessCode)
+	}
+	bound := len(f.Enrolled) > 0 || f.SecondDisabled
+	secondDue := bound && len(ways) > 0 && !second && !spared && !f.CodeProved
+	provedAll := f.Known && first && !secondDue
 	demanded := f.Rules.Demands(f.Administrative, f.Now)
 	open := f.Active && !f.Suspended && !f.Deleting
+	entitled := f.Target && f.TargetAllowed || !f.Target && f.Roles > 0
 	wrong := func(why string) { t.Fatalf("%s: %+v for %+v", why, d, f) }
 
 	switch d.Step {
-	case policy.FinishSession:
-		if !provedAll || !open || demanded && !f.SecondProved || f.SecondDisabled && !f.SecondProved {
+	case policy.FinishSession, policy.ShowRecovery, policy.OfferPasskey:
+		if !provedAll || !open || !entitled || demanded && !second && !spared || bound && !second && !spared || f.SecondDisabled && !second {
 			wrong("a session although something is missing")
 		}
-		if !(f.Target && f.TargetAllowed || !f.Target && f.Roles > 0) {
-			wrong("a session without a right")
+		if f.CodeProved && !second && !spared {
+			wrong("a temporary code makes a session")
 		}
 	case policy.Refuse:
 		if !provedAll {
@@ -182,47 +262,53 @@ func mustHold(t fataler, f policy.Facts) {
 		if d.Reason == "" {
 			wrong("a refusal without a reason")
 		}
-	case policy.ProveMailbox, policy.ChooseFactor, policy.EnrolTOTP:
-		if !provedAll || !open {
+	case policy.ProveMailbox, policy.ChooseFactor, policy.EnrolTOTP, policy.EnrolPasskey:
+		if !provedAll || !open || !entitled {
 			wrong("an account that is shut, or not known yet, is asked to enrol")
 		}
-		if f.SecondProved || len(f.Enrolled) > 0 || f.SecondDisabled || !demanded {
+		if second {
+			if !f.Offer || d.Step != policy.EnrolPasskey {
+				wrong("asked to enrol a first factor with one proved")
+			}
+			break
+		}
+		if spared || !f.CodeProved && (bound || !demanded) {
 			wrong("asked to enrol without need")
 		}
-		vouched := f.MailProved || !f.LinkUsed.IsZero() && f.Now.Sub(f.LinkUsed) < 48*time.Hour
+		vouched := f.CodeProved || f.MailProved || !f.LinkUsed.IsZero() && f.Now.Sub(f.LinkUsed) < 48*time.Hour
 		if (d.Step == policy.ProveMailbox) == vouched {
 			wrong("the mailbox has to be proved exactly when nothing vouches for it")
 		}
 	case policy.AskPassword:
-		if f.Known && f.PasswordProved {
+		if f.Known && first {
 			wrong("asked for the password twice")
 		}
 	default:
-		if !slices.Contains(f.Enrolled, d.Step) || !secondDue || !f.PasswordProved {
+		if !slices.Contains(ways, d.Step) || !secondDue || !first {
 			wrong("asked for a factor that is not due")
 		}
 	}
 	if d.Step != policy.Refuse && d.Reason != "" {
 		wrong("a reason without a refusal")
 	}
-	// Before the proofs, nothing but the enrolled factors may change the answer: whoever tries learns nothing else.
+	// Before the proofs, nothing but the ways to prove may change the answer: whoever tries learns nothing else.
 	if !provedAll {
-		blank := policy.Facts{Now: f.Now, Rules: policy.Defaults(), Known: f.Known, PasswordProved: f.PasswordProved, Enrolled: f.Enrolled,
-			SecondProved: f.SecondProved}
+		blank := policy.Facts{Now: f.Now, Rules: policy.Defaults(), Known: f.Known, PasswordProved: f.PasswordProved, PasskeyAlone: f.PasskeyAlone,
+			Enrolled: f.Enrolled, SecondDisabled: f.SecondDisabled, Recovery: f.Recovery, AccessCode: f.AccessCode, Asking: f.Asking, SecondProved: f.SecondProved}
 		if policy.Decide(blank) != d {
 			wrong("the answer depends on what is not to be known yet")
 		}
 	}
-	// Exactly the step that is asked for may be answered; among enrolled factors the person chooses.
-	for _, s := range []policy.Step{policy.AskPassword, policy.AskTOTP, policy.ProveMailbox, policy.ChooseFactor, policy.EnrolTOTP} {
-		want := s == d.Step || slices.Contains(f.Enrolled, s) && slices.Contains(f.Enrolled, d.Step)
+	// Exactly the step that is asked for may be answered; among the ways to prove the second factor the person chooses.
+	for _, s := range everyStep {
+		want := s == d.Step || slices.Contains(ways, s) && slices.Contains(ways, d.Step)
 		if policy.Allows(f, s) != want {
 			wrong("Allows and Decide differ on " + string(s))
 		}
 	}
 }
 
-// Every combination of facts, with times just beside and at their borders.
+// Every combination of the facts about passwords and apps, with times just beside and at their borders.
 func TestDecideEverywhere(t *testing.T) {
 	bools := []bool{false, true}
 	n := 0
@@ -242,11 +328,13 @@ func TestDecideEverywhere(t *testing.T) {
 							if on(10) {
 								f.Enrolling = policy.EnrolTOTP
 							}
-							if on(11) { // a second kind of factor, as a passkey will be
-								f.Enrolled = append([]policy.Step{"passkey"}, f.Enrolled...)
+							if on(11) {
+								f.Enrolled = append([]policy.Step{policy.AskPasskey}, f.Enrolled...)
+							}
+							if n++; f.SecondDisabled && len(f.Enrolled) > 0 { // it means that none is left
+								continue
 							}
 							mustHold(t, f)
-							n++
 						}
 					}
 				}
@@ -255,6 +343,34 @@ func TestDecideEverywhere(t *testing.T) {
 	}
 	if want := 3 * 4 * 3 * 3 * 3 << 12; n != want {
 		t.Errorf("%d combinations, want %d", n, want)
+	}
+}
+
+// Hundreds of thousands of combinations of all facts, always the same ones.
+func TestDecideFar(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // not a secret
+	flag := func() bool { return r.Uint64()&1 == 0 }
+	times := []time.Time{{}, now.Add(-48 * time.Hour), now.Add(-48*time.Hour + 1), now, now.Add(1)}
+	finished := 0
+	for range 300_000 {
+		f := policy.Facts{Now: now, Known: r.IntN(8) > 0, Active: r.IntN(8) > 0, Suspended: r.IntN(8) == 0, Deleting: r.IntN(8) == 0, PasswordProved: r.IntN(8) > 0,
+			PasskeyAlone: flag(), SecondProved: flag(), CodeProved: flag(), Trusted: flag(), Recovery: flag(), AccessCode: flag(), SecondDisabled: flag(),
+			MailProved: flag(), LinkUsed: times[r.IntN(len(times))], CodesUnseen: flag(), Offer: flag(), Roles: r.IntN(2), EndedRoles: r.IntN(2),
+			Administrative: flag(), Target: flag(), TargetAllowed: flag(), Asking: everyStep[r.IntN(len(everyStep))],
+			Rules:     rules([]policy.Mode{policy.Off, policy.Administrators, policy.Everyone}[r.IntN(3)], times[r.IntN(len(times))]),
+			Enrolled:  [][]policy.Step{nil, {policy.AskTOTP}, {policy.AskPasskey}, {policy.AskPasskey, policy.AskTOTP}}[r.IntN(4)],
+			Enrolling: []policy.Step{"", policy.EnrolTOTP, policy.EnrolPasskey}[r.IntN(3)]}
+		if flag() {
+			f.Rules.Remember = time.Hour
+		}
+		f.SecondDisabled = f.SecondDisabled && len(f.Enrolled) == 0 // it means that none is left
+		mustHold(t, f)
+		if policy.Decide(f).Step == policy.FinishSession {
+			finished++
+		}
+	}
+	if finished < 1000 {
+		t.Errorf("only %d of them are let in", finished)
 	}
 }
 
@@ -272,16 +388,19 @@ func TestDecideProperties(t *testing.T) {
 			LinkUsed: instant("link"), Roles: rapid.IntRange(0, 3).Draw(t, "roles"), EndedRoles: rapid.IntRange(0, 3).Draw(t, "ended"),
 			Administrative: flag("administrative"), Target: flag("target"), TargetAllowed: flag("allowed"),
 			Rules:    rules(rapid.SampledFrom([]policy.Mode{policy.Off, policy.Administrators, policy.Everyone, ""}).Draw(t, "mode"), instant("from")),
-			Enrolled: rapid.SliceOfNDistinct(rapid.SampledFrom([]policy.Step{policy.AskTOTP, "passkey"}), 0, 2, rapid.ID).Draw(t, "enrolled")}
-		if flag("chosen") {
-			f.Enrolling = policy.EnrolTOTP
-		}
+			Enrolled: rapid.SliceOfNDistinct(rapid.SampledFrom([]policy.Step{policy.AskTOTP, policy.AskPasskey}), 0, 2, rapid.ID).Draw(t, "enrolled")}
+		f.PasskeyAlone, f.CodeProved, f.Trusted = flag("passkey alone"), flag("code proved"), flag("trusted")
+		f.Recovery, f.AccessCode, f.CodesUnseen, f.Offer = flag("recovery"), flag("access code"), flag("codes unseen"), flag("offer")
+		f.Asking = rapid.SampledFrom(everyStep).Draw(t, "asking")
+		f.Enrolling = rapid.SampledFrom([]policy.Step{"", policy.EnrolTOTP, policy.EnrolPasskey}).Draw(t, "enrolling")
+		f.Rules.Remember = rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(t, "remember")
+		f.SecondDisabled = f.SecondDisabled && len(f.Enrolled) == 0
 		mustHold(t, f)
 
 		// One more proof never takes anything away: who may finish may still do so with it.
 		if policy.Decide(f).Step == policy.FinishSession {
 			more := f
-			more.MailProved, more.SecondProved = true, true
+			more.MailProved, more.SecondProved, more.Offer = true, true, false
 			if policy.Decide(more).Step != policy.FinishSession {
 				t.Fatalf("a further proof shuts the door: %+v", more)
 			}

@@ -24,11 +24,13 @@ func TestJudgePassword(t *testing.T) {
 		{"one too long", func(f *policy.PasswordFacts) { f.Length = 257 }, policy.TooLong},
 		{"own", func(f *policy.PasswordFacts) { f.Own = true }, policy.TooOwn},
 		{"common", func(f *policy.PasswordFacts) { f.Common = true }, policy.TooCommon},
+		{"stolen", func(f *policy.PasswordFacts) { f.Breached = true }, policy.TooBreached},
 		{"simple", func(f *policy.PasswordFacts) { f.Bits = 35 }, policy.TooSimple},
 		{"just not simple", func(f *policy.PasswordFacts) { f.Bits = 36 }, ""},
 		{"length is told first", func(f *policy.PasswordFacts) { f.Length, f.Own, f.Common, f.Bits = 3, true, true, 0 }, policy.TooShort},
 		{"own is told before common", func(f *policy.PasswordFacts) { f.Own, f.Common, f.Bits = true, true, 0 }, policy.TooOwn},
-		{"common is told before simple", func(f *policy.PasswordFacts) { f.Common, f.Bits = true, 0 }, policy.TooCommon},
+		{"common is told before stolen", func(f *policy.PasswordFacts) { f.Common, f.Breached, f.Bits = true, true, 0 }, policy.TooCommon},
+		{"stolen is told before simple", func(f *policy.PasswordFacts) { f.Breached, f.Bits = true, 0 }, policy.TooBreached},
 	} {
 		f := good
 		row.change(&f)
@@ -41,8 +43,9 @@ func TestJudgePassword(t *testing.T) {
 func TestJudgePasswordProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := policy.PasswordFacts{Length: rapid.IntRange(0, 300).Draw(t, "length"), Min: rapid.SampledFrom([]int{8, 15}).Draw(t, "min"),
-			Bits: rapid.IntRange(0, 80).Draw(t, "bits"), Common: rapid.Bool().Draw(t, "common"), Own: rapid.Bool().Draw(t, "own")}
-		good := f.Length >= f.Min && f.Length <= 256 && f.Bits >= 36 && !f.Common && !f.Own
+			Bits: rapid.IntRange(0, 80).Draw(t, "bits"), Common: rapid.Bool().Draw(t, "common"), Own: rapid.Bool().Draw(t, "own"),
+			Breached: rapid.Bool().Draw(t, "breached")}
+		good := f.Length >= f.Min && f.Length <= 256 && f.Bits >= 36 && !f.Common && !f.Own && !f.Breached
 		if (policy.JudgePassword(f) == "") != good {
 			t.Fatalf("%+v gives %q", f, policy.JudgePassword(f))
 		}

@@ -88,12 +88,14 @@ func TestChromeWithoutScript(t *testing.T) {
 	}
 	chooseInChrome(c, doortest.Password, ".primary").WaitPage("activate.done").Click(".primary").WaitPage("login.identifier")
 	c.Type("identifier", root.Email).Press("\r").WaitPage("login.password").Type("password", doortest.Password).Press("\r")
-	c.WaitPage("login.enrol").Click(".primary").WaitPage("login.enrol.totp")
+	c.WaitPage("login.enrol").Click("[value=totp]").WaitPage("login.enrol.totp")
 	root.Key = strings.ReplaceAll(c.Text("#totp-secret"), " ", "")
-	c.Type("code", root.Code()).Click(".primary").WaitPage("dashboard").Click(".fold").Click("Personnes").WaitPage("users")
+	c.Type("code", root.Code()).Click(".primary").WaitPage("login.recovery-codes")
+	codes := recoveryCodes(c)
+	c.Click("[name=saved]").WaitPage("login.passkey-offer").Click("[value=later]").WaitPage("dashboard").Click(".fold").Click("Personnes").WaitPage("users")
 	signOutInChrome(c).Click(".primary").WaitPage("login.identifier")
 	c.Type("identifier", root.Email).Press("\r").WaitPage("login.password").Type("password", doortest.Password).Press("\r").WaitPage("login.totp")
-	c.Type("code", root.Code()).Click(".primary").WaitPage("dashboard")
+	c.Click("[name=way]").WaitPage("login.recovery").Type("code", codes[0]).Click(".primary").WaitPage("dashboard")
 }
 
 func chooseInChrome(c *doortest.Chrome, password, button string) *doortest.Chrome {
@@ -103,9 +105,16 @@ func chooseInChrome(c *doortest.Chrome, password, button string) *doortest.Chrom
 // enrolInChrome goes from the identifier through the first sign-in to the dashboard.
 func enrolInChrome(c *doortest.Chrome, p *doortest.Person) *doortest.Chrome {
 	c.Type("identifier", p.Email).Click(".primary").WaitPage("login.password").Type("password", doortest.Password).Press("\r")
-	c.WaitPage("login.enrol").Click(".primary").WaitPage("login.enrol.totp")
+	c.WaitPage("login.enrol").Click("[value=totp]").WaitPage("login.enrol.totp")
 	p.Key = strings.ReplaceAll(c.Text("#totp-secret"), " ", "")
-	return c.Type("code", p.Code()).WaitPage("dashboard")
+	c.Type("code", p.Code()).WaitPage("login.recovery-codes")
+	p.Recovery = recoveryCodes(c)
+	return c.Click("[name=saved]").WaitPage("login.passkey-offer").Click("[value=later]").WaitPage("dashboard")
+}
+
+// recoveryCodes returns the codes that the page shows.
+func recoveryCodes(c *doortest.Chrome) []string {
+	return doortest.Eval[[]string](c, `() => [...document.querySelectorAll("li.recovery-code")].map(e => e.innerText)`)
 }
 
 // signInInChrome goes from the identifier to the dashboard. Nobody presses a button for the code.

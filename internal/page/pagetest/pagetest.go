@@ -46,8 +46,12 @@ func Check(t *testing.T, kit *page.Kit, set *page.Set, docs map[string][]page.Do
 			if len(docs[name]) == 0 {
 				t.Fatal("the page has no document in the table of this test")
 			}
+			parsed, err := set.Template(name)
+			if err != nil {
+				t.Fatal(err)
+			}
 			for _, layout := range []string{"card", "console"} {
-				if err := templatecheck.CheckHTML(set.Template(name).Lookup(layout), docs[name][0]); err != nil {
+				if err := templatecheck.CheckHTML(parsed.Lookup(layout), docs[name][0]); err != nil {
 					t.Errorf("in a %s: %v", layout, err)
 				}
 			}
