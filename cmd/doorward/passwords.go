@@ -41,5 +41,5 @@ func (c *passwordsImportCommand) Run(ctx context.Context, t *terminal) (err erro
 	if err != nil {
 		return err
 	}
-	return t.say("The list has %d passwords. Nobody can choose one of them from now on.", n)
+	return t.say("Passwords on the list: %d. Nobody can choose one of them from now on.", n)
 }

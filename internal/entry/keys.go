@@ -32,14 +32,15 @@ func (e *Entry) passkeyStart(w http.ResponseWriter, r *http.Request) error {
 
 // passkeyAlone takes the answer of a passkey that names its account itself.
 func (e *Entry) passkeyAlone(w http.ResponseWriter, r *http.Request) error {
-	v, _, err := form(w, r, "credential")
+	v, _, err := form(w, r, "credential", "to")
+	to := page.LocalPath(v["to"])
 	if err != nil && refusal.As(err) == nil {
 		return err
 	}
 	k := e.passkeyKey(r)
 	var p signin.Progress
 	if err == nil {
-		p, err = e.Desk.PasskeyAlone(r.Context(), k, v["credential"], e.Client(r), e.held(r))
+		p, err = e.Desk.PasskeyAlone(r.Context(), k, v["credential"], to, e.Client(r), e.held(r))
 	}
 	switch {
 	case err == nil:
@@ -54,7 +55,7 @@ func (e *Entry) passkeyAlone(w http.ResponseWriter, r *http.Request) error {
 	case !again(err):
 		return err
 	}
-	slug, to, known, lookErr := e.Desk.Origin(r.Context(), string(k.ID))
+	slug, _, known, lookErr := e.Desk.Origin(r.Context(), string(k.ID))
 	if lookErr != nil || !known {
 		return errors.Join(err, lookErr)
 	}

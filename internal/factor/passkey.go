@@ -57,8 +57,8 @@ func (h holder) WebAuthnName() string                       { return h.email }
 func (h holder) WebAuthnDisplayName() string                { return h.name }
 func (h holder) WebAuthnCredentials() []webauthn.Credential { return h.credentials }
 
-// ceremonyLife is how long a challenge can be answered.
-const ceremonyLife = 10 * time.Minute
+// CeremonyLife is how long a challenge can be answered.
+const CeremonyLife = 10 * time.Minute
 
 // The refusals of a ceremony. The page tells them apart from what the browser itself reports.
 var (
@@ -115,7 +115,7 @@ func (r *Relying) Begin(tx sqldb.Tx, now time.Time, org id.Org, account id.Accou
 		return nil, err
 	}
 	session.Expires = time.Time{} // the injected clock decides, see Until
-	text, err := json.Marshal(passkeyData{Handle: h.handle, Host: r.Host, Ceremony: session, Until: sqldb.Micros(now.Add(ceremonyLife))})
+	text, err := json.Marshal(passkeyData{Handle: h.handle, Host: r.Host, Ceremony: session, Until: sqldb.Micros(now.Add(CeremonyLife))})
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +222,7 @@ func (r *Relying) Ask(tx sqldb.Tx, now time.Time, account id.Account) (Challenge
 		return Challenge{}, nil, err
 	}
 	text, err := json.Marshal(options.Response)
-	return Challenge{Session: kept, Until: sqldb.Micros(now.Add(ceremonyLife))}, text, err
+	return Challenge{Session: kept, Until: sqldb.Micros(now.Add(CeremonyLife))}, text, err
 }
 
 // Owner returns whose passkey answered a challenge that any may answer: by the credential's id, in that organisation. It is no proof. An unknown

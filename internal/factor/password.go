@@ -116,7 +116,7 @@ func CheckNew(typed, again secret.Text, minLength int, personal []string, breach
 	switch {
 	case s == "":
 		return refusal.Field("new_password", "password.missing")
-	case len(s) > mostBytes, utf8.RuneCountInString(s) > policy.MaxLength:
+	case len(s) > mostBytes:
 		return refusal.Field("new_password", "password.too_long", "Most", policy.MaxLength)
 	case !utf8.ValidString(s), strings.ContainsRune(s, 0):
 		return refusal.Field("new_password", "password.form")

@@ -35,7 +35,7 @@ var (
 )
 
 // CleanCode returns a typed six-digit code without what people put between the digits, or a refusal at the field "code". Full-width
-// and other decimal digits count as digits.
+// digits count as digits.
 func CleanCode(s string) (secret.Text, *refusal.Error) {
 	var b strings.Builder
 	for _, r := range s {
@@ -97,10 +97,10 @@ func PendingTOTP(tx sqldb.Tx, v *secret.Vault, account id.Account, issuer, holde
 }
 
 func setupOf(f id.Factor, key, issuer, holder string) TOTPSetup {
-	u := url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + issuer + ":" + holder,
-		RawQuery: url.Values{"secret": {key}, "issuer": {issuer}}.Encode()}
-	// Apps read %20, some show a plus sign as it is.
-	return TOTPSetup{Factor: f, Key: secret.Text(key), URL: secret.Text(strings.ReplaceAll(u.String(), "+", "%20"))}
+	// A space is %20 and a plus sign %2B: some apps show a bare plus sign as it is, others as a space.
+	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+	u := "otpauth://totp/" + escape(issuer) + ":" + escape(holder) + "?issuer=" + escape(issuer) + "&secret=" + key
+	return TOTPSetup{Factor: f, Key: secret.Text(key), URL: secret.Text(u)}
 }
 
 // ProveTOTP compares a code with one of the account's apps in that state and spends its time step: a step is accepted once, and none
@@ -142,6 +142,24 @@ func ProveTOTP(tx sqldb.Tx, v *secret.Vault, now time.Time, account id.Account, 
 		return "", ErrUsedCode
 	}
 	return "", ErrWrongCode
+}
+
+// FitsPending tells whether a code is one of the account's pending app's, and spends nothing: what is costly is prepared only for a code that can
+// be taken.
+func FitsPending(tx sqldb.Tx, v *secret.Vault, now time.Time, account id.Account, code secret.Text) (bool, error) {
+	f, err := sqldb.One(tx, scan, `select `+columns+` from factors where account_id = $1 and kind = 'totp' and state = 'pending'`, account)
+	if errors.Is(err, sqldb.ErrNone) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	key, err := v.Open("factors", "box", string(f.ID), f.box)
+	if err != nil {
+		return false, err
+	}
+	_, ok, err := matchingStep(string(key), string(code), now)
+	return ok, err
 }
 
 // matchingStep returns the time step whose code it is. All steps are computed and compared whatever the first gives.

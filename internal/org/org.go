@@ -164,8 +164,10 @@ func CheckTimeZone(s string) *refusal.Error {
 	return nil
 }
 
-// Fold returns a text's search form: NFC and case-folded.
-func Fold(s string) string { return cases.Fold().String(norm.NFC.String(s)) }
+// Fold returns the form in which a text is compared: case-folded, NFC.
+func Fold(s string) string {
+	return norm.NFC.String(cases.Fold().String(norm.NFD.String(s))) // Unicode, section 3.13: decomposed before it is folded, or U+0345 changes it again
+}
 
 // New describes an organisation that is to be made.
 type New struct {

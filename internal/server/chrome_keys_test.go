@@ -60,3 +60,75 @@ func TestChromePasskeyAlone(t *testing.T) {
 		t.Errorf("%d events of a fresh proof", n)
 	}
 }
+
+// Behind the password a passkey is offered to who has none; setting it up needs no second visit, and saying no goes on.
+func TestChromePasskeyOffer(t *testing.T) {
+	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
+	f, _ := w.Found()
+	for _, takes := range []bool{true, false} {
+		p := w.Activate(f.Org, map[bool]string{true: "yes", false: "no"}[takes]+"@acme.example", access.Support)
+		c := w.Chrome(doortest.Phone("de-DE"))
+		store := c.Passkeys()
+		toEnrol(c, p).Click("[value=totp]").WaitPage("login.enrol.totp")
+		p.Key = c.Text("#totp-secret")
+		c.Type("code", p.Code()).WaitPage("login.recovery-codes").Click("[name=saved]").WaitPage("login.passkey-offer")
+		c.Click("[value=now]").WaitPage("login.enrol.passkey")
+		if !takes {
+			c.Click("Jetzt nicht").WaitPage("dashboard")
+			signedOut(c, p).Type("identifier", p.Email).Press("\r").WaitPage("login.password").Type("password", doortest.Password).Press("\r")
+			c.WaitPage("login.totp").Type("code", p.Code()).WaitPage("dashboard") // not asked again for a month
+			continue
+		}
+		c.Click("[name=name]").Press("Telefon\r").WaitPage("dashboard") // the Enter key means the button
+		c.Open("/me/security").WaitPage("me.security").Says("Telefon")
+		store.Silent(true)
+		signedOut(c, p)
+		store.Silent(false)
+		c.Click("[data-webauthn=get]").WaitPage("dashboard")
+	}
+}
+
+// A plain security key is a second factor behind the password, once for each key, and not enough alone.
+func TestChromeSecurityKey(t *testing.T) {
+	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
+	f, _ := w.Found()
+	p := w.Enrol(f.Org, "ada@acme.example", access.Support)
+	c := w.Chrome(doortest.Desk("en-GB"))
+	c.Become(w.Browser().SignIn(p).Want("dashboard"))
+	key := c.RoamingKey()
+
+	// Adding one needs a fresh proof, which carries the wish through.
+	w.Clock.Move(11 * time.Minute)
+	add := "[action='/me/security/key'] button"
+	c.Open("/me/security").WaitPage("me.security").Click(add).WaitPage("prove").Type("proof_code", p.Code()).WaitPage("prove.resume")
+	c.Click(".primary").WaitPage("me.security.key").Type("name", "blue key").Click("[data-webauthn=create]").WaitPage("me.security").Says("blue key")
+	if held := key.Credentials(); len(held) != 1 || held[0].IsResidentCredential {
+		t.Fatalf("the key holds %+v", held)
+	}
+	if n := len(w.Mailbox.All(p.Email, "factor-added")); n < 2 {
+		t.Errorf("%d mails about a new factor", n)
+	}
+
+	// The same key once more: the browser refuses, the page says why, and works on.
+	c.Click(add).WaitPage("me.security.key").Type("name", "again").Click("[data-webauthn=create]")
+	toldInChrome(c, "set up already")
+	key.Unplug()
+	second := c.RoamingKey()
+	c.Click("[data-webauthn=create]").WaitPage("me.security").Says("again")
+	second.Unplug()
+	key = c.RoamingKey().Holds(key.held...)
+
+	// Alone it is nothing; the page says so and the password is still there.
+	signedOut(c, p).Click("[data-webauthn=get]")
+	toldInChrome(c, "Nothing was confirmed")
+	c.Type("identifier", p.Email).Press("\r").WaitPage("login.password").Type("password", doortest.Password).Press("\r").WaitPage("login.passkey")
+
+	// Cancelled: nothing is lost, and the other ways are one press away.
+	key.Silent(true)
+	c.Click("[data-webauthn=get]")
+	key.Unplug()
+	toldInChrome(c, "Nothing was confirmed")
+	c.Click("Use the authenticator app").WaitPage("login.totp").Click("Use a security key or passkey").WaitPage("login.passkey")
+	key = c.RoamingKey().Holds(key.held...)
+	c.Click("[data-webauthn=get]").WaitPage("dashboard")
+}

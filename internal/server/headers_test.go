@@ -179,11 +179,15 @@ func TestHeadersOverHTTPS(t *testing.T) {
 			ask(http.MethodPost, "/login/password", "attempt", id, "password", "a wrong passphrase 1")
 			ask(http.MethodPost, "/login/password", "attempt", id, "password", doortest.Password)
 			ask(http.MethodPost, "/login/enrol", "attempt", id, "method", "totp")
-			r = ask(http.MethodGet, "/login/next?attempt="+id)
-			p.Key = strings.ReplaceAll(firstGroup(regexp.MustCompile(`id="totp-secret"[^>]*>([A-Z2-7 ]+)<`), r.Body), " ", "")
-			if r = ask(http.MethodPost, "/login/enrol-totp", "attempt", id, "code", code(t, p.Key, w.World)); !sessionIn(r) {
-				t.Fatalf("the sign-in failed: %d %q %s", r.Status, p.Key, r.Body)
+			ask(http.MethodGet, "/login/next?attempt="+id)
+			p.Key = appKey(w, p.Email)
+			ask(http.MethodPost, "/login/enrol-totp", "attempt", id, "code", code(t, p.Key, w.World))
+			ask(http.MethodPost, "/login/recovery-codes", "attempt", id, "saved", "1")
+			if r = ask(http.MethodPost, "/login/passkey-offer", "attempt", id, "choice", "later"); !sessionIn(r) {
+				t.Fatalf("the sign-in failed: %d", r.Status)
 			}
+			ask(http.MethodPost, "/o/fabrikam/login/passkey")
+			ask(http.MethodPost, "/me/prove/key")
 			ask(http.MethodGet, r.Location())
 			ask(http.MethodPost, "/me/prove", "proof_code", p.Code(), "to", "/me")
 			ask(http.MethodPost, "/me", "name", "Bea")
@@ -193,7 +197,7 @@ func TestHeadersOverHTTPS(t *testing.T) {
 			ask(http.MethodGet, "/healthz")
 			ask(http.MethodPost, "/me/sessions/end-all")
 			ask(http.MethodPost, "/logout")
-			checkCookies(t, cookies, regexp.MustCompile(`^__Host-door-(session|attempt[0-3]|passkey|device|flash|lang|theme)=[^;]*; Path=/;( Max-Age=\d+;)? HttpOnly; Secure; SameSite=Lax$`))
+			checkCookies(t, cookies, regexp.MustCompile(`^__Host-door-(session|attempt[0-3]|passkey|proof|device|flash|lang|theme)=[^;]*; Path=/;( Max-Age=\d+;)? HttpOnly; Secure; SameSite=Lax$`))
 			if len(cookies) < 12 {
 				t.Errorf("only %d cookies were seen", len(cookies))
 			}

@@ -295,6 +295,18 @@ func (g gallery) links() {
 	g.see(c, "signin-after-reset")
 	c.Open(link).WaitPage("error")
 	g.see(c, "reset-expired")
+	c.Open(g.Mailbox.Wait(g.carl.Email, "password-changed", 1).Link("/not-me/")).WaitPage("not-me")
+	g.see(c, "not-me")
+	c.Open("/o/fabrikam/not-me/done").WaitPage("not-me.done")
+	g.see(c, "not-me-done")
+	c.Open("/not-me/nonsense").WaitPage("error")
+	g.see(c, "not-me-expired")
+	if err := g.Directory.SendSetup(context.Background(), doortest.Operator(), g.fabrikam.ID, g.carl.Account); err != nil {
+		g.T.Fatal(err)
+	}
+	c.Open(g.Mailbox.Wait(g.carl.Email, "setup", 1).Link("/setup/")).WaitPage("setup-link")
+	g.focused(c, "new_password")
+	g.see(c, "setup-link")
 	c.Open("/o/fabrikam/nowhere").WaitPage("error")
 	g.see(c, "error-not-found")
 	c.Open("/").WaitPage("error")

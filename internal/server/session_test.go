@@ -262,7 +262,7 @@ func TestCookies(t *testing.T) {
 	eachTown(t, func(t *testing.T, w *town) {
 		_, b := w.enrolled(w.Fabrikam, "bea@fabrikam.example", access.Administrator)
 		s := b.Cookie("session")
-		form := regexp.MustCompile(`^door-(session|attempt[0-3]|passkey|device|flash|lang|theme)=[^;]*; Path=/;( Max-Age=\d+;)? HttpOnly; SameSite=Lax$`)
+		form := regexp.MustCompile(`^door-(session|attempt[0-3]|passkey|proof|device|flash|lang|theme)=[^;]*; Path=/;( Max-Age=\d+;)? HttpOnly; SameSite=Lax$`)
 		fill := map[string]string{"slug": "fabrikam", "account": "x", "token": never, "step": "password", "session": "x", "factor": "x"}
 		for _, pattern := range w.patterns() {
 			method, path := split(pattern, fill)

@@ -250,8 +250,11 @@ func TestCodeAtOnce(t *testing.T) {
 		together(t, all, func(int) (string, url.Values, http.Header) {
 			return "/login/enrol-totp", first.form("code", confirm), holder
 		})
-		if n := w.Count(`select count(*) from sessions where account_id = $1`, q.Account); n != 1 {
-			t.Errorf("one enrolment made %d sessions", n)
+		if n := w.Count(`select count(*) from sessions where account_id = $1`, q.Account); n != 0 {
+			t.Errorf("%d sessions before the recovery codes were confirmed", n)
+		}
+		if n := w.Count(`select count(*) from events where target_id = $1 and action = 'recovery.made'`, q.Account); n != 1 {
+			t.Errorf("one enrolment made %d sets of recovery codes", n)
 		}
 		if n := w.Count(`select count(*) from factors where account_id = $1 and kind = 'totp'`, q.Account); n != 1 {
 			t.Errorf("one enrolment made %d apps", n)

@@ -567,9 +567,13 @@ func (d *Desk) EnrolTOTP(ctx context.Context, k Key, typed string, client access
 	if err != nil {
 		return Progress{}, err
 	}
-	codes, err := d.makeCodes(ctx, a.Account)
-	if err != nil {
+	var codes *factor.RecoverySet
+	if fits, err := factor.FitsPending(d.DB.Read(ctx), d.Vault, d.Now(), a.Account, code); err != nil {
 		return Progress{}, err
+	} else if fits {
+		if codes, err = d.makeCodes(ctx, a.Account); err != nil {
+			return Progress{}, err
+		}
 	}
 	p, err := d.answer(ctx, k, policy.EnrolTOTP, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
 		if err := d.activateTOTP(tx, s.Org, s.Account, personActor(s.Account, client), code, ""); err != nil {

@@ -103,7 +103,7 @@ func (d *Desk) takeStep(ctx context.Context, k Key, step policy.Step, client acc
 }
 
 // PasskeyStart makes, or takes up again, the attempt of a sign-in with a passkey alone, and returns what the browser needs. It is the same for
-// everybody: nothing is known of who will answer.
+// everybody: nothing is known of who will answer. Tabs that ask within a few minutes get the same question, so that each of them can answer it.
 func (d *Desk) PasskeyStart(ctx context.Context, st Start, k Key) (Key, json.RawMessage, error) {
 	if _, err := d.Gate.Take(ctx, throttle.Requests("attempts", st.Client.Address, 3000, 10*time.Minute)); err != nil {
 		return Key{}, nil, err
@@ -112,24 +112,32 @@ func (d *Desk) PasskeyStart(ctx context.Context, st Start, k Key) (Key, json.Raw
 	var key Key
 	var options json.RawMessage
 	err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		old, err := d.open(tx, k)
+		if err != nil && refusal.As(err) == nil {
+			return err
+		}
+		again := err == nil && old.Account == "" && old.Identifier == "" && old.Org == st.Org.ID && old.Proved.Slug == st.Slug &&
+			old.Expires.Sub(now) > factor.CeremonyLife
+		if q := old.Proved.Question; again && q != nil && sqldb.At(q.Until).Sub(now) > factor.CeremonyLife/2 {
+			key, options = k, old.Proved.Options
+			return nil
+		}
 		question, text, err := d.Relying.Ask(tx, now, "")
 		if err != nil {
 			return err
 		}
 		options = text
-		if a, err := d.open(tx, k); err == nil && a.Account == "" && a.Identifier == "" && a.Org == st.Org.ID {
-			a.Proved.Question, a.Proved.Slug, a.Proved.To, a.Proved.Target = &question, st.Slug, st.To, targetOf(st.To, st.Slug)
+		if again {
+			old.Proved.Question, old.Proved.Options, old.Proved.To, old.Proved.Target = &question, text, st.To, targetOf(st.To, st.Slug)
 			key = k
-			return save(tx, a, "")
-		} else if refusal.As(err) == nil && err != nil {
-			return err
+			return save(tx, old, "")
 		}
 		seq, err := revoke.Head(tx)
 		if err != nil {
 			return err
 		}
 		a := Attempt{ID: id.New[id.Attempt](now), Org: st.Org.ID, State: "open", Step: policy.AskPassword, Seq: seq, Created: now, Expires: now.Add(attemptLife),
-			Proved: Proved{Slug: st.Slug, To: st.To, Target: targetOf(st.To, st.Slug), Question: &question}}
+			Proved: Proved{Slug: st.Slug, To: st.To, Target: targetOf(st.To, st.Slug), Question: &question, Options: text}}
 		s := secret.Token("dwt_")
 		key = Key{a.ID, s}
 		return insertAttempt(tx, a, s)
@@ -137,9 +145,9 @@ func (d *Desk) PasskeyStart(ctx context.Context, st Start, k Key) (Key, json.Raw
 	return key, options, err
 }
 
-// PasskeyAlone answers PasskeyStart: a passkey that verified the person names the account and proves both factors. Whatever is wrong gives the one
-// refusal at the field "credential", and the question is spent.
-func (d *Desk) PasskeyAlone(ctx context.Context, k Key, answer string, client access.Client, held Held) (Progress, error) {
+// PasskeyAlone answers PasskeyStart: a passkey that verified the person names the account and proves both factors. to is where the tab goes on to.
+// Whatever is wrong gives the one refusal at the field "credential", and the question is spent.
+func (d *Desk) PasskeyAlone(ctx context.Context, k Key, answer, to string, client access.Client, held Held) (Progress, error) {
 	read := d.DB.Read(ctx)
 	a, err := d.open(read, k)
 	if err != nil {
@@ -168,7 +176,8 @@ func (d *Desk) PasskeyAlone(ctx context.Context, k Key, answer string, client ac
 		if question == nil || a.Account != "" {
 			return ErrStartAgain
 		}
-		a.Proved.Question = nil
+		a.Proved.Question, a.Proved.Options = nil, nil
+		a.Proved.To, a.Proved.Target = to, targetOf(to, a.Proved.Slug)
 		owner, err := d.Relying.Owner(tx, a.Org, answer)
 		if err == nil {
 			_, _, err = d.Relying.Prove(tx, d.Now(), owner, *question, answer, true)

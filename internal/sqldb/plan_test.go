@@ -176,6 +176,8 @@ func crowd(t *testing.T, db *sqldb.DB, provider, customer id.Org) {
 			`insert into event_persons (event_id, org_id, data) ` + n + `'evt_' || ` + text + `, 'org_1', '{}' from n`,
 			`insert into outbox (id, org_id, kind, account_id, state, due_at, tries, last_error, created_at, expires_at, sent_at) ` + n + `'msg_' || ` + text + `, 'org_1', 'invite',
 				'acc_' || ` + text + `, 'sent', i, 1, '', 0, 0, 0 from n`,
+			`insert into devices (id, org_id, account_id, secret_hash, user_agent, address, seq, trusted_until, created_at, last_used_at) ` + n + `'dev_' || ` + text + `, 'org_1',
+				'acc_' || ` + text + `, ` + blob(db, "d") + `, '', '', 0, 0, 0, 0 from n`,
 			`insert into revocations (kind, subject, seq, at) ` + n + `'account', 'acc_' || ` + text + `, 1, 0 from n`,
 			`insert into throttles (key, failures, blocked_until, window_start, updated_at) ` + n + `'password:acc_' || ` + text + `, 1, 0, 0, 9000000000000000 from n`,
 		} {
@@ -378,7 +380,7 @@ func (w *walk) signIns() {
 	w.must(err)
 	view, err := desk.View(ctx, p.Key)
 	w.must(err)
-	key := string(view.Setup.Key)
+	key, app := string(view.Setup.Key), view.Setup.Factor
 	code := func() string {
 		w.clock.Move(31 * time.Second)
 		c, err := factor.CodeAt(key, w.Now())
@@ -387,32 +389,53 @@ func (w *walk) signIns() {
 	}
 	p, err = desk.EnrolTOTP(ctx, p.Key, code(), here, signin.Held{})
 	w.must(err)
+	view, err = desk.View(ctx, p.Key)
+	w.must(err)
+	p, err = desk.Saved(ctx, p.Key, here, signin.Held{})
+	w.must(err)
+	p, err = desk.Offer(ctx, p.Key, true, here, signin.Held{})
+	w.must(err)
+	p, err = desk.NotNow(ctx, p.Key, here, signin.Held{})
+	w.must(err)
 	first := p.Finished
 	p = begin()
-	p, err = desk.Code(ctx, p.Key, code(), false, here, signin.Held{Session: first.Secret})
+	p, err = desk.Way(ctx, p.Key, "recovery", here)
+	w.must(err)
+	p, err = desk.Recovery(ctx, p.Key, view.Codes[0], here, signin.Held{Session: first.Secret, Device: first.Device})
+	w.must(err)
+	second := p.Finished
+	p = begin()
+	p, err = desk.Code(ctx, p.Key, code(), false, here, signin.Held{Session: second.Secret})
 	w.must(err)
 	v, err := desk.Resolve(ctx, p.Finished.Secret, here)
 	w.must(err)
 	w.clock.Move(2 * time.Minute) // so that the look counts as use
 	v, err = desk.Resolve(ctx, p.Finished.Secret, here)
 	w.must(err)
-	_, err = desk.NeedsCode(ctx, eve)
+	_, err = desk.Proofs(ctx, eve)
 	w.must(err)
+	devices, err := desk.Devices(ctx, o.ID, eve)
+	w.must(err)
+	w.must(desk.ForgetDevice(ctx, v.Actor, devices[0].ID))
 	fresh, err := desk.ProveAgain(ctx, v, secret.Text(code()))
 	w.must(err)
 	v, err = desk.Resolve(ctx, fresh, here)
+	w.must(err)
+	_, err = desk.NewCodes(ctx, v)
 	w.must(err)
 	_, err = desk.BeginOwnTOTP(ctx, v)
 	w.must(err)
 	_, _, err = desk.OwnTOTP(ctx, v)
 	w.must(err)
-	w.refused(desk.RemoveFactor(ctx, v, view.Setup.Factor))
+	w.refused(desk.RemoveFactor(ctx, v, app))
 	fresh, err = desk.ChangePassword(ctx, v, doortest.Password, "another fine passphrase 9", "another fine passphrase 9")
 	w.must(err)
 	_, err = desk.Sessions(ctx, o.ID, eve)
 	w.must(err)
 	w.refused(desk.EndSession(ctx, v.Actor, o.ID, eve, first.Session.ID))
 	w.root.ProvedAt = w.Now()
+	_, err = w.Directory.IssueAccessCode(ctx, w.root, o.ID, eve, time.Hour)
+	w.must(err)
 	w.must(w.Directory.ResetFactors(ctx, w.root, o.ID, eve, "lost"))
 	w.must(desk.SignOut(ctx, fresh, here))
 	w.must(desk.EndSessions(ctx, w.root, o.ID, eve))
