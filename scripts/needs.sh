@@ -42,3 +42,10 @@ start_postgres() {
   trap 'cd /; $PGRUN "'"$bin"'/pg_ctl" -D "$PGROOT/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$PGROOT"' EXIT
   export DOORWARD_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres?sslmode=disable"
 }
+
+# need_peers installs the foreign programs that tests judge with, from the npm registry.
+need_peers() {
+  command -v npm >/dev/null || apt_install npm
+  [ scripts/peers/node_modules/.package-lock.json -nt scripts/peers/package-lock.json ] || (cd scripts/peers && npm ci --no-audit --no-fund --silent)
+  export DOORWARD_TEST_AXE=$PWD/scripts/peers/node_modules/axe-core/axe.min.js
+}

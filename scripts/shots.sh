@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/needs.sh
 need_chromium
+need_peers
 all=$(mktemp -d)
 trap 'rm -rf "$all"' EXIT
 DOORWARD_SHOTS=$all go test -count 1 -run 'TestChromeScreens$' ./internal/server

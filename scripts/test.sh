@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/needs.sh
 need_postgres
 need_chromium
+need_peers
 start_postgres
 go vet ./...
 go test -timeout 15m "$@" ./...

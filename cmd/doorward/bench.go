@@ -145,7 +145,7 @@ func (b *bench) run(ctx context.Context, dir string) error {
 	if err := b.t.table(rows); err != nil {
 		return err
 	}
-	for _, f := range []func(context.Context, string) error{b.weight, b.process} {
+	for _, f := range []func(context.Context, string) error{b.crowd, b.weight, b.process} {
 		if err := f(ctx, dir); err != nil {
 			return err
 		}
@@ -339,6 +339,78 @@ func (b *bench) signIns(ctx context.Context) figure {
 	})
 }
 
+// crowded is how many sign-ins wait at once in crowd.
+const crowded = 500
+
+// crowd lets 500 people send their password at the same moment, and looks at how long they wait, at the memory that takes, and at whether the
+// server still answers that it is alive.
+func (b *bench) crowd(ctx context.Context, _ string) error {
+	c := access.Client{Address: "127.0.0.1"}
+	keys := make([]signin.Key, crowded)
+	for i := range keys {
+		p, err := b.Desk.Begin(ctx, signin.Start{Org: b.org, Slug: b.org.Slug, Identifier: b.people[i].email, Client: c})
+		if err != nil {
+			return err
+		}
+		keys[i] = p.Key
+	}
+	runtime.GC()
+	before, err := resident("self")
+	if err != nil {
+		return err
+	}
+	var failed atomic.Int64
+	var all sync.WaitGroup
+	start := time.Now()
+	for _, k := range keys {
+		all.Go(func() {
+			if _, err := b.Desk.Password(ctx, k, benchPassword, c, signin.Held{}); err != nil {
+				failed.Add(1)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	var slowest time.Duration
+	peak := before
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		case <-time.After(20 * time.Millisecond):
+			asked := time.Now()
+			res, err := http.Get(b.base + "/healthz") //nolint:noctx // ends with the crowd
+			if err != nil {
+				return err
+			}
+			_ = res.Body.Close()
+			slowest = max(slowest, time.Since(asked))
+			now, err := resident("self")
+			if err != nil {
+				return err
+			}
+			peak = max(peak, now)
+		}
+	}
+	return b.t.say("%d sign-ins at once: %s, %d failed, memory %.0f -> %.0f MB, slowest /healthz meanwhile %s (limit 50 ms)", crowded,
+		time.Since(start).Round(100*time.Millisecond), failed.Load(), float64(before)/1e6, float64(peak)/1e6, slowest.Round(100*time.Microsecond))
+}
+
+// resident returns the memory that a process holds, in bytes.
+func resident(process string) (int64, error) {
+	status, err := os.ReadFile("/proc/" + process + "/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kb * 1024, err
+		}
+	}
+	return 0, errors.New("bench: no memory figure in /proc")
+}
+
 var assetLink = regexp.MustCompile(`(?:href|src)="(/assets/[^"]+)"`)
 
 // weight is the size of a sign-in page with everything that it loads.
@@ -433,15 +505,6 @@ func startOnce(ctx context.Context, program, home string) (took time.Duration, m
 		time.Sleep(500 * time.Microsecond)
 	}
 	time.Sleep(1500 * time.Millisecond)
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
-	if err != nil {
-		return took, 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return took, kb * 1024, err
-		}
-	}
-	return took, 0, errors.New("bench: no memory figure in /proc")
+	memory, err = resident(strconv.Itoa(cmd.Process.Pid))
+	return took, memory, err
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"doorward/internal/access"
 	"doorward/internal/account"
@@ -208,7 +209,13 @@ func (c *userImportCommand) write(t *terminal, one imported) error {
 	case one.Link != "":
 		what = one.Link
 	}
-	return t.say("%d  %s  %s: %s", one.Line, one.Email, one.Result, what)
+	typed := strings.Map(func(r rune) rune { // what a file has may have been written for a terminal
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, one.Email)
+	return t.say("%d  %s  %s: %s", one.Line, typed, one.Result, what)
 }
 
 type userListCommand struct {

@@ -1,6 +1,8 @@
 package doortest
 
 import (
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 )
 
@@ -22,6 +24,14 @@ func (c *Chrome) Passkeys() *Authenticator {
 func (c *Chrome) RoamingKey() *Authenticator {
 	c.World.T.Helper()
 	return c.plug(webauthn.VirtualAuthenticatorOptions{Transport: webauthn.AuthenticatorTransportUsb})
+}
+
+// NoAutofill makes it a browser that offers no passkeys in the autofill.
+func (c *Chrome) NoAutofill() *Chrome {
+	c.World.T.Helper()
+	send(c, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `if (window.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false`})
+	return c
 }
 
 func (c *Chrome) plug(o webauthn.VirtualAuthenticatorOptions) *Authenticator {
@@ -65,8 +75,12 @@ func (a *Authenticator) Credentials() []*webauthn.Credential {
 // Holds puts copies of credentials into it.
 func (a *Authenticator) Holds(list ...*webauthn.Credential) *Authenticator {
 	a.tab.World.T.Helper()
+	// Not webauthn.AddCredential: it also sends a setting that these authenticators refuse.
+	add := cdp.Command[map[string]any, cdp.Empty]{Method: webauthn.CommandAddCredential}
 	for _, one := range list {
-		send(a.tab, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: a.id, Credential: one})
+		send(a.tab, add, map[string]any{"authenticatorId": a.id, "credential": map[string]any{"credentialId": one.CredentialID, "rpId": one.RpID,
+			"privateKey": one.PrivateKey, "userHandle": one.UserHandle, "signCount": one.SignCount, "isResidentCredential": one.IsResidentCredential,
+			"backupEligibility": one.BackupEligibility, "backupState": one.BackupState}})
 	}
 	return a
 }

@@ -6,12 +6,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/go-webauthn/webauthn/webauthn"
 
 	"doorward/internal/id"
@@ -155,6 +157,9 @@ func (r *Relying) Finish(tx sqldb.Tx, now time.Time, account id.Account, answer,
 	if err != nil {
 		return "", false, ErrPasskey // what the library says of a forged answer is nobody's business
 	}
+	if !sound(credential.PublicKey) {
+		return "", false, ErrPasskey
+	}
 	taken, err := sqldb.One(tx, sqldb.Value[int], `select count(*) from factors where kind = 'passkey' and lookup = $1`, lookupOf(credential.ID))
 	if err != nil {
 		return "", false, err
@@ -177,6 +182,16 @@ func (r *Relying) Finish(tx sqldb.Tx, now time.Time, account id.Account, answer,
 		return "", false, ErrPasskeyOld
 	}
 	return row.ID, credential.Flags.UserVerified, nil
+}
+
+// sound tells whether a public key (COSE_Key, RFC 9052) can verify anything: registration without attestation proves nothing of it.
+func sound(key []byte) bool {
+	parsed, err := webauthncose.ParsePublicKey(key)
+	if err != nil {
+		return false
+	}
+	rsa, is := parsed.(webauthncose.RSAPublicKeyData)
+	return !is || new(big.Int).SetBytes(rsa.Modulus).BitLen() >= 2048
 }
 
 // Spend drops an account's pending passkey: its challenge was answered wrongly and is used up.

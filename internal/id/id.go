@@ -70,7 +70,7 @@ func Parse[K Kind](s string) (K, bool) {
 	if !ok || len(body) != bodyLength {
 		return zero, false
 	}
-	if _, err := encoding.DecodeString(body); err != nil {
+	if raw, err := encoding.DecodeString(body); err != nil || len(raw) != 16 { // the decoder passes over line breaks
 		return zero, false
 	}
 	return K(s), true

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,21 @@ func enrolKey(c *doortest.Chrome, p *doortest.Person, name string) *doortest.Chr
 // signedOut leaves the browser at the sign-in, with nobody signed in.
 func signedOut(c *doortest.Chrome, p *doortest.Person) *doortest.Chrome {
 	return signOutInChrome(c).Open("/o/" + p.Org.Slug + "/login").WaitPage("login.identifier")
+}
+
+// toldInChrome waits until the script has said something on the page, which still works.
+func toldInChrome(c *doortest.Chrome, part string) {
+	c.World.T.Helper()
+	said := ""
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if said = c.Text("[data-told]:not([hidden])"); strings.Contains(said, part) {
+			if doortest.Eval[bool](c, `() => document.querySelector("[data-webauthn]").disabled`) {
+				c.World.T.Error("the button stays disabled")
+			}
+			return
+		}
+	}
+	c.World.T.Fatalf("the page says %q, want %q", said, part)
 }
 
 // A platform's passkey is the first second factor, and from then on enough alone: by the button, and from the autofill.
@@ -67,24 +83,21 @@ func TestChromePasskeyOffer(t *testing.T) {
 	f, _ := w.Found()
 	for _, takes := range []bool{true, false} {
 		p := w.Activate(f.Org, map[bool]string{true: "yes", false: "no"}[takes]+"@acme.example", access.Support)
-		c := w.Chrome(doortest.Phone("de-DE"))
-		store := c.Passkeys()
+		c := w.Chrome(doortest.Phone("de-DE")).NoAutofill()
+		c.Passkeys()
 		toEnrol(c, p).Click("[value=totp]").WaitPage("login.enrol.totp")
 		p.Key = c.Text("#totp-secret")
 		c.Type("code", p.Code()).WaitPage("login.recovery-codes").Click("[name=saved]").WaitPage("login.passkey-offer")
 		c.Click("[value=now]").WaitPage("login.enrol.passkey")
 		if !takes {
-			c.Click("Jetzt nicht").WaitPage("dashboard")
+			c.Click("Not now").WaitPage("dashboard")
 			signedOut(c, p).Type("identifier", p.Email).Press("\r").WaitPage("login.password").Type("password", doortest.Password).Press("\r")
 			c.WaitPage("login.totp").Type("code", p.Code()).WaitPage("dashboard") // not asked again for a month
 			continue
 		}
-		c.Click("[name=name]").Press("Telefon\r").WaitPage("dashboard") // the Enter key means the button
-		c.Open("/me/security").WaitPage("me.security").Says("Telefon")
-		store.Silent(true)
-		signedOut(c, p)
-		store.Silent(false)
-		c.Click("[data-webauthn=get]").WaitPage("dashboard")
+		c.Click("[name=name]").Press("phone\r").WaitPage("dashboard") // the Enter key means the button
+		c.Open("/me/security").WaitPage("me.security").Says("phone")
+		signedOut(c, p).Click("[data-webauthn=get]").WaitPage("dashboard")
 	}
 }
 
@@ -102,12 +115,11 @@ func TestChromeSecurityKey(t *testing.T) {
 	add := "[action='/me/security/key'] button"
 	c.Open("/me/security").WaitPage("me.security").Click(add).WaitPage("prove").Type("proof_code", p.Code()).WaitPage("prove.resume")
 	c.Click(".primary").WaitPage("me.security.key").Type("name", "blue key").Click("[data-webauthn=create]").WaitPage("me.security").Says("blue key")
-	if held := key.Credentials(); len(held) != 1 || held[0].IsResidentCredential {
+	held := key.Credentials()
+	if len(held) != 1 || held[0].IsResidentCredential {
 		t.Fatalf("the key holds %+v", held)
 	}
-	if n := len(w.Mailbox.All(p.Email, "factor-added")); n < 2 {
-		t.Errorf("%d mails about a new factor", n)
-	}
+	w.Mailbox.Wait(p.Email, "factor-added", 2)
 
 	// The same key once more: the browser refuses, the page says why, and works on.
 	c.Click(add).WaitPage("me.security.key").Type("name", "again").Click("[data-webauthn=create]")
@@ -116,7 +128,7 @@ func TestChromeSecurityKey(t *testing.T) {
 	second := c.RoamingKey()
 	c.Click("[data-webauthn=create]").WaitPage("me.security").Says("again")
 	second.Unplug()
-	key = c.RoamingKey().Holds(key.held...)
+	key = c.RoamingKey().Holds(held...)
 
 	// Alone it is nothing; the page says so and the password is still there.
 	signedOut(c, p).Click("[data-webauthn=get]")
@@ -125,10 +137,83 @@ func TestChromeSecurityKey(t *testing.T) {
 
 	// Cancelled: nothing is lost, and the other ways are one press away.
 	key.Silent(true)
+	doortest.Eval[struct{}](c, `() => { const f = document.querySelector("[data-ceremony]"); f.dataset.options = JSON.stringify({...JSON.parse(f.dataset.options), timeout: 300}) }`)
 	c.Click("[data-webauthn=get]")
-	key.Unplug()
 	toldInChrome(c, "Nothing was confirmed")
+	key.Silent(false)
 	c.Click("Use the authenticator app").WaitPage("login.totp").Click("Use a security key or passkey").WaitPage("login.passkey")
-	key = c.RoamingKey().Holds(key.held...)
 	c.Click("[data-webauthn=get]").WaitPage("dashboard")
+}
+
+// A passkey that did not verify its person, that is a copy, or that was taken away gets nobody in, and each says what to do.
+func TestChromePasskeyRefused(t *testing.T) {
+	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
+	f, _ := w.Found()
+	p := w.Activate(f.Org, "ada@acme.example", access.Support)
+	c := w.Chrome(doortest.Desk("en-GB")).NoAutofill()
+	store := c.Passkeys()
+	enrolKey(c, p, "").WaitPage("dashboard")
+	old := store.Credentials()
+	signedOut(c, p).Click("[data-webauthn=get]").WaitPage("dashboard")
+	refused := func(part string) {
+		t.Helper()
+		before := w.Events(f.Org.ID, string(audit.SignInFailed))
+		c.Click("[data-webauthn=get]").WaitPage("login.identifier").Says(part)
+		if w.Events(f.Org.ID, string(audit.SignInFailed)) != before+1 {
+			t.Errorf("%q is not recorded", part)
+		}
+	}
+	signedOut(c, p)
+
+	store.Verifies(false) // the browser notices itself
+	c.Click("[data-webauthn=get]")
+	toldInChrome(c, "Nothing was confirmed")
+	store.Verifies(true)
+	store.Unverified(true) // the server does
+	refused("did not check that it is you")
+	store.Unverified(false)
+	newer := store.Credentials()
+	store.Unplug()
+	store = c.Passkeys().Holds(old...) // a copy from before, with its counter
+	refused("not accepted")
+	store.Unplug()
+	c.Passkeys().Holds(newer...)
+	c.Click("[data-webauthn=get]").WaitPage("dashboard")
+
+	signedOut(c, p)
+	w.Exec(`delete from factors where kind = 'passkey'`)
+	refused("not accepted")
+}
+
+// Tabs that stand at the sign-in at once don't take each other's question away, and the browser's request of the autofill gives way to the button.
+func TestChromePasskeyTabs(t *testing.T) {
+	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
+	f, _ := w.Found()
+	p := w.Activate(f.Org, "ada@acme.example", access.Support)
+	one := w.Chrome(doortest.Desk("en-GB"))
+	store := one.Passkeys()
+	enrolKey(one, p, "").WaitPage("dashboard")
+	store.Silent(true)
+	signOutInChrome(one).Open("/o/acme/login?to=%2Fme").WaitPage("login.identifier")
+	waitForQuestions(t, w, 1)
+	two := one.Tab()
+	two.Passkeys().Silent(true)
+	two.Open("/o/acme/login").WaitPage("login.identifier")
+	two.Type("identifier", p.Email).Press("\r").WaitPage("login.password") // a sign-in of its own, under way
+	store.Silent(false)
+	one.Click("[data-webauthn=get]").WaitPage("me") // where this tab wanted to go
+	two.Type("password", doortest.Password).Press("\r").WaitPage("login.passkey")
+	two.Open("/o/acme/").WaitPage("dashboard")
+}
+
+// waitForQuestions waits until scripts of sign-in pages have asked for that many questions.
+func waitForQuestions(t *testing.T, w *doortest.World, n int) {
+	t.Helper()
+	for range 500 {
+		if w.Count(`select count(*) from attempts where state = 'open' and account_id is null`) >= n {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("no script asked for a passkey's question")
 }

@@ -141,6 +141,9 @@ func (g gallery) see(c *doortest.Chrome, name string) {
 		for _, problem := range doortest.Eval[[]string](c, inspect, g.look.Width, string(g.lang)) {
 			g.T.Errorf("%s, %s, dark %t: %s", name, g.name, dark, problem)
 		}
+		for _, problem := range c.Axe() {
+			g.T.Errorf("%s, %s, dark %t: axe: %s", name, g.name, dark, problem)
+		}
 		switch {
 		case dark && slices.Contains(darkly, name):
 			c.Screenshot(name + "-" + g.name + "-dark")

@@ -143,7 +143,7 @@ func TestCustomersDoNotKnowEachOther(t *testing.T) {
 				}
 			}
 		}
-		if len(seen) < 12 {
+		if len(seen) < 10 {
 			t.Errorf("only %d pages were seen", len(seen))
 		}
 		for _, m := range w.Mailbox.All("bea@fabrikam.example") {
