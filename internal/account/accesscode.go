@@ -11,6 +11,7 @@ import (
 	"doorward/internal/outbox"
 	"doorward/internal/refusal"
 	"doorward/internal/sqldb"
+	"doorward/internal/throttle"
 )
 
 // How long a temporary access code may live.
@@ -39,6 +40,9 @@ func (d *Directory) IssueAccessCode(ctx context.Context, actor access.Actor, o i
 			return err
 		}
 		if err := factor.SetAccessCode(tx, d.Now(), o, a, code); err != nil {
+			return err
+		}
+		if err := throttle.Clear(tx, CodeTries(string(factor.AccessCodeKind), a)); err != nil {
 			return err
 		}
 		by, err := d.shown(tx, actor)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 
 	"doorward/internal/id"
 	"doorward/internal/refusal"
@@ -79,9 +80,13 @@ func (f Factor) Left() int {
 // CleanRecovery returns a typed recovery code in its stored form, or a refusal at the field "code".
 func CleanRecovery(s string) (secret.Text, *refusal.Error) {
 	var b strings.Builder
-	for _, r := range strings.ToLower(s) {
+	for _, r := range s {
+		if r >= '！' && r <= '～' { // full-width forms of ASCII
+			r -= '！' - '!'
+		}
+		r = unicode.ToLower(r)
 		switch {
-		case strings.ContainsRune(" \t-\u00a0\u2013.", r):
+		case unicode.IsSpace(r) || strings.ContainsRune("-\u2010\u2011\u2013.", r):
 			continue
 		case r == 'o':
 			r = '0'

@@ -257,7 +257,7 @@ func (d *draft) roles(keys []string) {
 }
 
 // factorKinds are the kinds of factors that have a name in the catalogues.
-var factorKinds = []string{"password", "totp", "passkey", "recovery"}
+var factorKinds = []string{"password", "totp", "passkey", "recovery", "access-code"}
 
 func (d *draft) factor(kind string) string {
 	if slices.Contains(factorKinds, kind) {

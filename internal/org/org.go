@@ -65,6 +65,7 @@ func (o Org) HomePath() string { return "/o/" + o.Slug + "/" }
 type settings struct {
 	SecondFactor    policy.Mode `json:"second_factor,omitempty"`
 	PasswordHistory int         `json:"password_history,omitempty"` // policy.Rules.History
+	RememberDays    int         `json:"remember_days,omitempty"`    // policy.Rules.Remember
 }
 
 const columns = `o.id, n.parent_id, n.kind, n.state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.settings`
@@ -85,6 +86,7 @@ func scan(row sqldb.Row) (o Org, err error) {
 	if s.SecondFactor != "" {
 		o.Rules.SecondFactor = s.SecondFactor
 	}
+	o.Rules.Remember = time.Duration(min(max(s.RememberDays, 0), policy.MostRemember)) * 24 * time.Hour
 	o.Rules.History = min(max(s.PasswordHistory, 0), policy.MostHistory)
 	return o, nil
 }

@@ -67,5 +67,8 @@ func (r Rules) MinLength(administrative bool, now time.Time) int {
 // MaxLength is the longest password, in characters.
 const MaxLength = 256
 
+// MostRemember is the largest Rules.Remember, in days.
+const MostRemember = 90
+
 // MostHistory is the largest Rules.History: each remembered password costs a hash computation when a new one is chosen.
 const MostHistory = 24

@@ -210,8 +210,8 @@ func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
 	}
 	f.SecondDisabled = len(s.seconds) == 0 && len(factor.Seconds(factors, factor.Disabled)) > 0
 	for _, one := range factors {
-		f.Recovery = f.Recovery || one.Kind == factor.Recovery && one.Left() > 0
-		f.AccessCode = f.AccessCode || one.Kind == factor.AccessCodeKind && now.Before(one.Until())
+		f.Recovery = f.Recovery || one.Kind == factor.Recovery && one.State == factor.Active && one.Left() > 0
+		f.AccessCode = f.AccessCode || one.Kind == factor.AccessCodeKind && one.State == factor.Active && now.Before(one.Until())
 	}
 	f.Offer = offers(s.Account, now) && passkeys == 0 && f.PasswordProved && f.SecondProved && a.Proved.Method != string(factor.Recovery) && !a.Proved.Later
 	if a.Proved.Device != "" {

@@ -13,6 +13,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -441,10 +442,14 @@ func (d *Desk) takeCode(ctx context.Context, k Key, step policy.Step, kind strin
 	if err != nil {
 		return a, nil, err
 	}
-	if failures > throttle.Disable && step == policy.AskTOTP {
-		for _, f := range s.seconds {
-			if f.Kind == factor.TOTP {
-				if err := d.disableFactor(ctx, a, f.ID, factor.TOTP); err != nil {
+	if failures > throttle.Disable && slices.Contains(policy.Ways(s.Facts), step) {
+		list, err := factor.List(read, a.Account)
+		if err != nil {
+			return a, nil, err
+		}
+		for _, f := range list {
+			if string(f.Kind) == kind && f.State == factor.Active {
+				if err := d.disableFactor(ctx, a, f.ID, f.Kind); err != nil {
 					return a, nil, err
 				}
 			}
@@ -599,6 +604,12 @@ func (d *Desk) activateTOTP(tx sqldb.Tx, o org.Org, acc account.Account, actor a
 		return err
 	}
 	if _, err := tx.Exec(`update accounts set link_used_at = 0 where id = $1 and org_id = $2`, acc.ID, o.ID); err != nil {
+		return err
+	}
+	if err := throttle.Clear(tx, account.CodeTries(string(factor.TOTP), acc.ID)); err != nil { // bound again: its failures begin anew
+		return err
+	}
+	if err := distrust(tx, acc.ID); err != nil {
 		return err
 	}
 	if err := account.Tell(tx, d.Queue, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.TOTP), Name: name, At: now}); err != nil {

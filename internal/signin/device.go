@@ -68,8 +68,15 @@ func trusted(tx sqldb.Tx, a id.Account, o id.Org, device string, now time.Time) 
 	return !void, err
 }
 
-// noteDevice keeps the device that a sign-in finished on, and tells whether it is new to an account that has others. The secret is returned when
-// the browser had none that is known.
+// distrust ends what an account's remembered devices spare: its second factors have changed.
+func distrust(tx sqldb.Tx, a id.Account) error {
+	_, err := tx.Exec(`update devices set trusted_until = 0 where account_id = $1`, a)
+	return err
+}
+
+// noteDevice keeps the device that a sign-in finished on, and tells whether it is new to an account that has others. The browser gets a fresh
+// secret when it is new to the account or is remembered from now on; the other accounts that know it go on with that one. Who learned the old
+// secret, or planted it, holds nothing then.
 func (d *Desk) noteDevice(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.Client, held secret.Text) (fresh secret.Text, isNew bool, err error) {
 	now := d.Now()
 	var until time.Time
@@ -80,20 +87,24 @@ func (d *Desk) noteDevice(tx sqldb.Tx, a Attempt, s scene, seq int64, client acc
 	if err != nil {
 		return "", false, err
 	}
-	if ok {
-		if until.IsZero() { // what was remembered stays, as long as nothing was revoked
-			until, seq = known.Trusted, known.Seq
+	if ok && until.IsZero() { // what was remembered stays, as long as nothing was revoked
+		until, seq = known.Trusted, known.Seq
+	} else {
+		fresh = secret.Token("dwd_")
+		if held != "" {
+			if _, err := tx.Exec(`update devices set secret_hash = $1 where secret_hash = $2`, secret.Hash(fresh), secret.Hash(held)); err != nil {
+				return "", false, err
+			}
 		}
+	}
+	if ok {
 		_, err = tx.Exec(`update devices set last_used_at = $1, user_agent = $2, address = $3, trusted_until = $4, seq = $5 where id = $6`,
 			sqldb.Micros(now), cutAgent(client.UserAgent), client.Address, sqldb.Micros(until), seq, known.ID)
-		return "", false, err
+		return fresh, false, err
 	}
 	others, err := sqldb.One(tx, sqldb.Value[int], `select count(*) from devices where account_id = $1`, a.Account)
 	if err != nil {
 		return "", false, err
-	}
-	if fresh = held; fresh == "" {
-		fresh = secret.Token("dwd_")
 	}
 	_, err = tx.Exec(`insert into devices (id, org_id, account_id, secret_hash, user_agent, address, seq, trusted_until, created_at, last_used_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,

@@ -248,6 +248,9 @@ func (d *Desk) activatePasskey(tx sqldb.Tx, o org.Org, acc account.Account, acto
 	if _, err := tx.Exec(`update accounts set link_used_at = 0 where id = $1 and org_id = $2`, acc.ID, o.ID); err != nil {
 		return err
 	}
+	if err := distrust(tx, acc.ID); err != nil {
+		return err
+	}
 	if err := account.Tell(tx, d.Queue, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.Passkey), Name: name, At: now}); err != nil {
 		return err
 	}
@@ -280,6 +283,9 @@ func (d *Desk) keepCodes(tx sqldb.Tx, a *Attempt, actor access.Actor, set *facto
 
 func (d *Desk) setCodes(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Account, set factor.RecoverySet) error {
 	if err := factor.SetRecovery(tx, d.Now(), o, a, set); err != nil {
+		return err
+	}
+	if err := throttle.Clear(tx, account.CodeTries(string(factor.Recovery), a)); err != nil {
 		return err
 	}
 	return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.RecoveryMade, Actor: actor, Target: audit.TargetOf(a)})

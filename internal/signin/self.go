@@ -263,6 +263,9 @@ func (d *Desk) RemoveFactor(ctx context.Context, v Visitor, f id.Factor) error {
 				return err
 			}
 		}
+		if err := distrust(tx, v.Account.ID); err != nil {
+			return err
+		}
 		if err := account.Tell(tx, d.Queue, v.Org.ID, v.Account.ID, outbox.FactorRemoved{Factors: []string{string(kind)}, At: now}); err != nil {
 			return err
 		}

@@ -52,6 +52,9 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 	ses := Session{ID: id.New[id.Session](now), Org: a.Org, Account: a.Account, State: "open", Seq: seq,
 		Address: client.Address, UserAgent: cutAgent(client.UserAgent), Proved: now, Created: now, LastUsed: now, Expires: now.Add(s.Facts.Rules.Absolute)}
 	ses.AMR = amr(a)
+	if a.Proved.Second == 0 && len(s.seconds) > 0 { // on a remembered device: the factor was not proved now, so step-up asks for it
+		ses.Proved = time.Time{}
+	}
 	if held.Session != "" {
 		old, err := sqldb.All(tx, scanSession, `update sessions set state = 'ended' where secret_hash = $1 and state = 'open' returning `+sessionColumns,
 			secret.Hash(held.Session))
@@ -69,9 +72,9 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 	}
 	fresh := secret.Token("dws_")
 	if _, err := tx.Exec(`insert into sessions (id, org_id, account_id, attempt_id, secret_hash, state, seq, amr, address, user_agent, proved_at,
-		created_at, last_used_at, expires_at) values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, $10, $10, $10, $11)`,
+		created_at, last_used_at, expires_at) values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, $10, $11, $11, $12)`,
 		ses.ID, ses.Org, ses.Account, a.ID, secret.Hash(fresh), ses.Seq, strings.Join(ses.AMR, " "), ses.Address, ses.UserAgent,
-		sqldb.Micros(now), sqldb.Micros(ses.Expires)); err != nil {
+		sqldb.Micros(ses.Proved), sqldb.Micros(now), sqldb.Micros(ses.Expires)); err != nil {
 		return nil, err
 	}
 	if a.Proved.Password > 0 { // who knows the password needs no reset

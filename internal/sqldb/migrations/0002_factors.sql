@@ -1,5 +1,5 @@
 -- +goose Up
--- signin: the browsers that an account was used from; trusted_at_most is when a remembered one stops sparing the second factor
+-- signin: the browsers that an account was used from; trusted_until is when a remembered one stops sparing the second factor
 create table devices (
   id text primary key,
   org_id text not null references org_nodes (id),
@@ -11,8 +11,9 @@ create table devices (
   trusted_until bigint not null,
   created_at bigint not null,
   last_used_at bigint not null,
-  unique (account_id, secret_hash)
+  unique (secret_hash, account_id)
 );
+create index devices_account on devices (account_id);
 
 -- account: how often, and when last, a passkey was offered
 alter table accounts add column offers bigint not null default 0;
