@@ -89,6 +89,7 @@ type stepDoc struct {
 	Key        []string // the new authenticator app's key as text
 	QR         page.QR
 	Options    string // what the browser needs for a key
+	Offered    bool   // the key is one more, not the first second factor
 	Codes      []string
 	Download   string   // of the codes
 	Ways       []string // other ways to prove the second factor
@@ -175,6 +176,7 @@ func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code
 		doc.Remember = int(v.Remember / (24 * time.Hour))
 		doc.useKeys(v)
 	case policy.EnrolPasskey:
+		doc.Offered = v.Attempt.Proved.Second > 0
 		doc.useKeys(v)
 	case policy.ShowRecovery:
 		doc.Codes, doc.Download = v.Codes, "/login/recovery-codes.txt?attempt="+doc.Attempt

@@ -114,6 +114,9 @@ func (v *village) online(p *doortest.Person) *doortest.Browser {
 	return b.SignIn(p).Want("dashboard")
 }
 
+// shortly is JavaScript that lets the browser give up soon on an authenticator that waits for a touch.
+const shortly = `() => { const f = document.querySelector("[data-ceremony]"); f.dataset.options = JSON.stringify({...JSON.parse(f.dataset.options), timeout: 300}) }`
+
 // gallery walks through a village with one kind of window.
 type gallery struct {
 	*village
@@ -131,7 +134,7 @@ func (g gallery) visitor(b *doortest.Browser) *doortest.Chrome {
 }
 
 // darkly are the pages that are pictured in the dark too.
-var darkly = []string{"signin", "enrol-app", "code", "dashboard-msp", "people", "person"}
+var darkly = []string{"signin", "enrol", "enrol-app", "enrol-passkey", "recovery-codes", "passkey-offer", "passkey", "recovery", "security-two", "person-access-code", "code", "prove", "sessions", "security-recovery", "code-ways", "dashboard-msp", "people", "person"}
 
 // see looks at the page that stands there, light and dark, and pictures it.
 func (g gallery) see(c *doortest.Chrome, name string) {
@@ -254,14 +257,58 @@ func (g gallery) firstTime() {
 	c.Click(".primary").WaitPage("login.identifier").Type("identifier", g.eli.Email).Press("\r").WaitPage("login.password")
 	c.Type("password", doortest.Password).Press("\r").WaitPage("login.enrol")
 	g.see(c, "enrol")
-	c.Click(".primary").WaitPage("login.enrol.totp")
+	store := c.Passkeys()
+	c.Click("[value=passkey]").WaitPage("login.enrol.passkey")
+	g.see(c, "enrol-passkey")
+	store.Silent(true)
+	doortest.Eval[struct{}](c, shortly)
+	c.Click("[data-webauthn]")
+	toldInChrome(c, "")
+	g.see(c, "enrol-passkey-cancelled")
+	store.Silent(false)
+	c.Click(".quiet").WaitPage("login.enrol").Click("[value=totp]").WaitPage("login.enrol.totp")
 	g.see(c, "enrol-app")
 	g.eli.Key = strings.ReplaceAll(c.Text("#totp-secret"), " ", "")
 	c.Type("code", "000000").WaitPage("login.enrol.totp")
 	g.focused(c, "code")
 	g.see(c, "enrol-app-wrong")
-	c.Type("code", g.eli.Code()).WaitPage("dashboard")
+	c.Type("code", g.eli.Code()).WaitPage("login.recovery-codes")
+	g.see(c, "recovery-codes")
+	g.eli.Recovery = recoveryCodes(c)
+	c.Click("[name=saved]").WaitPage("login.passkey-offer")
+	g.see(c, "passkey-offer")
+	c.Click("[value=now]").WaitPage("login.enrol.passkey")
+	g.see(c, "passkey-offered")
+	c.Type("name", "Laptop").Click("[data-webauthn]").WaitPage("dashboard")
 	g.see(c, "dashboard-viewer")
+	c.NoAutofill()
+	signOutInChrome(c).Click(".primary").WaitPage("login.identifier")
+	store.Unverified(true)
+	c.Click("[data-webauthn]").WaitPage("login.identifier")
+	g.see(c, "signin-passkey-refused")
+	c.Type("identifier", g.eli.Email).Press("\r").WaitPage("login.password").Type("password", doortest.Password).Press("\r").WaitPage("login.passkey")
+	g.see(c, "passkey")
+	store.Silent(true)
+	doortest.Eval[struct{}](c, shortly)
+	c.Click("[data-webauthn]")
+	toldInChrome(c, "")
+	g.see(c, "passkey-cancelled")
+	c.Click("[value=totp]").WaitPage("login.totp")
+	g.see(c, "code-ways")
+	c.Click("[value=recovery]").WaitPage("login.recovery")
+	g.focused(c, "code")
+	g.see(c, "recovery")
+	c.Type("code", "abcde").Click(".primary").WaitPage("login.recovery")
+	g.see(c, "recovery-short")
+	c.Type("code", "abcde-abcde").Click(".primary").WaitPage("login.recovery")
+	g.see(c, "recovery-wrong")
+	code, err := g.Directory.IssueAccessCode(g.T.Context(), doortest.Operator(), g.fabrikam.ID, g.eli.Account, 4*time.Hour)
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	c.Open("/login/next").WaitPage("login.recovery").Click("[value=access-code]").WaitPage("login.access-code")
+	g.see(c, "access-code")
+	c.Type("code", code.Code).Click(".primary").WaitPage("login.enrol")
 
 	c = g.visitor(nil)
 	c.Open("/o/fabrikam/login").WaitPage("login.identifier").Type("identifier", g.late.Email).Press("\r").WaitPage("login.password")
@@ -336,6 +383,8 @@ func (g gallery) customer() {
 	c.Click("[data-dialog]")
 	g.see(c, "person-dialog")
 	c.Press("\x1b")
+	c.Click("[action$='/access-code'] button").WaitPage("user.access-code")
+	g.see(c, "person-access-code")
 	c.Open("/o/fabrikam/users/" + string(g.account("jan@fabrikam.example"))).WaitPage("user")
 	g.see(c, "person-invited")
 	c.Open("/o/fabrikam/users/" + string(g.bea.Account)).WaitPage("user")
@@ -410,6 +459,16 @@ func (g gallery) own() {
 	g.see(c, "security")
 	c.Click("[action='/me/security/app'] button").WaitPage("me.security.app")
 	g.see(c, "security-app")
+	c.Passkeys()
+	c.Open("/me/security").WaitPage("me.security").Click("[action='/me/security/key'] button").WaitPage("me.security.key")
+	g.see(c, "security-key")
+	c.Type("name", "Schlüsselbund").Click("[data-webauthn]").WaitPage("me.security")
+	g.see(c, "security-two")
+	c.Click("[action='/me/security/key'] button").WaitPage("me.security.key").Click("[data-webauthn]")
+	toldInChrome(c, "")
+	g.see(c, "security-key-twice")
+	c.Open("/me/security").WaitPage("me.security").Click("[action='/me/security/recovery'] button").WaitPage("me.recovery")
+	g.see(c, "security-recovery")
 	g.Clock.Move(11 * time.Minute)
 	c.Open("/me/security").WaitPage("me.security")
 	g.see(c, "security-stale")
