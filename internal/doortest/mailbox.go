@@ -70,7 +70,13 @@ type Mailbox struct {
 // NewMailbox starts a mailbox that stops with the test.
 func NewMailbox(t testing.TB) *Mailbox {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return MailboxAt(t, "127.0.0.1:0")
+}
+
+// MailboxAt starts a mailbox at an address: one that was out of reach until now.
+func MailboxAt(t testing.TB, addr string) *Mailbox {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 // identifierDoc asks who is there.
 type identifierDoc struct {
 	page.Base
+	Action     string
 	To         string // where to go on to
 	ParentName string // "Sign in with your … account"; empty: no such button
 	ParentHref string
@@ -33,7 +34,7 @@ func (e *Entry) identifier(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *Entry) showIdentifier(w http.ResponseWriter, r *http.Request, p place, code int, to string, f page.Form) error {
-	doc := &identifierDoc{Base: p.base("login.identifier", "login.identifier.title"), To: to, Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}
+	doc := &identifierDoc{Base: p.base("login.identifier", "login.identifier.title"), Action: p.path("login"), To: to, Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}
 	doc.Form, doc.Scripts = f, []string{keysScript}
 	if p.Parent.ID != "" {
 		doc.ParentName = p.Parent.Name
@@ -75,6 +76,15 @@ func nextPath(a signin.Attempt) string { return "/login/next?attempt=" + string(
 
 // toNext sends who reloads the address of a form to the page of the present step.
 func (e *Entry) toNext(w http.ResponseWriter, r *http.Request) error {
+	if r.PathValue("step") == "passkey-alone" { // no step of an attempt yet: the page of the identifier
+		slug, to, ok, err := e.Desk.Origin(r.Context(), string(e.passkeyKey(r).ID))
+		if err != nil {
+			return err
+		}
+		if ok {
+			return seeOther(w, r, identifierPath(place{Slug: slug}, to))
+		}
+	}
 	return seeOther(w, r, "/login/next")
 }
 
@@ -129,11 +139,7 @@ func (e *Entry) startAgain(w http.ResponseWriter, r *http.Request, attempt strin
 		return err
 	}
 	e.Kit.SetFlash(w, r, "warn", "login.start_again")
-	path := "/o/" + url.PathEscape(slug) + "/login"
-	if to != "" {
-		path += "?to=" + url.QueryEscape(to)
-	}
-	return seeOther(w, r, path)
+	return seeOther(w, r, identifierPath(place{Slug: slug}, to))
 }
 
 var stepPages = map[policy.Step]struct{ name, title string }{
@@ -164,7 +170,7 @@ func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code
 		return signin.ErrStartAgain
 	}
 	doc := &stepDoc{Base: p.base(step.name, step.title), Attempt: string(v.Attempt.ID), Identifier: v.Attempt.Identifier,
-		Restart: restart(p, v.Attempt), Forgot: p.path("forgot"), Ref: v.Attempt.Proved.Request}
+		Restart: identifierPath(p, v.Attempt.Proved.To), Forgot: p.path("forgot"), Ref: v.Attempt.Proved.Request}
 	doc.Form = f
 	switch v.Decision.Step {
 	case policy.AskPasskey, policy.AskTOTP, policy.AskRecovery, policy.AskAccessCode:
@@ -219,9 +225,10 @@ func (d *stepDoc) useKeys(v signin.View) {
 // keysScript is the one script that a page of security keys and passkeys needs.
 const keysScript = "webauthn.js"
 
-func restart(p place, a signin.Attempt) string {
-	if a.Proved.To != "" {
-		return p.path("login") + "?to=" + url.QueryEscape(a.Proved.To)
+// identifierPath is where a sign-in at a place begins that leads to a page.
+func identifierPath(p place, to string) string {
+	if to != "" {
+		return p.path("login") + "?to=" + url.QueryEscape(to)
 	}
 	return p.path("login")
 }

@@ -83,7 +83,7 @@ func families() map[string][]string {
 		"event.*":                strs(audit.Actions...),
 		"event.actor.*":          actors,
 		"event.outcome.*":        strs(audit.Refused, audit.Denied),
-		"factor.*":               append(strs(factor.Password, factor.TOTP), "passkey", "recovery"),
+		"factor.*":               append(strs(factor.Password, factor.TOTP), "passkey", "recovery", "access-code"),
 		"field.strength.*":       {"0", "1", "2", "3"},
 		"login.denied.*.text":    reasons,
 		"login.denied.*.title":   reasons,
