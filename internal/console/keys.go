@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"doorward/internal/factor"
@@ -68,6 +69,7 @@ func (c *Console) confirmKey(w http.ResponseWriter, r *http.Request, v visit) er
 type codesDoc struct {
 	page.Base
 	Codes []string
+	File  page.TextFile
 	Back  string
 }
 
@@ -79,7 +81,9 @@ func (c *Console) newCodes(w http.ResponseWriter, r *http.Request, v visit) erro
 	if err != nil {
 		return c.sorry(w, r, securityPath, err)
 	}
-	return c.pages.Render(w, r, http.StatusOK, "me.recovery", &codesDoc{Base: c.base(v, "me.recovery", "login.recovery-codes.title"), Codes: codes, Back: securityPath})
+	text := v.Visitor.Org.Name + "\n" + v.Account.Email + "\n\n" + strings.Join(codes, "\n") + "\n"
+	return c.pages.Render(w, r, http.StatusOK, "me.recovery", &codesDoc{Base: c.base(v, "me.recovery", "login.recovery-codes.title"), Codes: codes,
+		File: page.NewTextFile(text), Back: securityPath})
 }
 
 func (c *Console) forgetDevice(w http.ResponseWriter, r *http.Request, v visit) error {

@@ -100,7 +100,8 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 				Options: `{"challenge":"x"}`},
 		},
 		"me.recovery": {
-			&codesDoc{Base: at(house, "me.recovery", "login.recovery-codes.title"), Codes: []string{"abcde-fghij", "klmno-pqrst"}, Back: securityPath},
+			&codesDoc{Base: at(house, "me.recovery", "login.recovery-codes.title"), Codes: []string{"abcde-fghij", "klmno-pqrst"},
+				File: page.NewTextFile("Söhne & Co\nabcde-fghij\n"), Back: securityPath},
 		},
 		"me.sessions": {
 			&sessionsDoc{Base: own("me.sessions"), Sessions: []signin.Session{laptop, script}, Current: laptop.ID},

@@ -92,7 +92,7 @@ func listPackages(t *testing.T) []listedPackage {
 	return list
 }
 
-func TestImportRules(t *testing.T) {
+func TestHouseImports(t *testing.T) {
 	for _, p := range listPackages(t) {
 		from, _ := roomOf(p.ImportPath)
 		if !slices.Contains(slices.Concat(domainOrder, groundRooms, surfaceRooms, topRooms, testKits, []string{"page", "cmd/doorward"}), from) {
@@ -176,7 +176,7 @@ func breach(from, to string) string {
 }
 
 // The test of the rules is itself right about the clearest breaches.
-func TestImportRulesItself(t *testing.T) {
+func TestHouseBreach(t *testing.T) {
 	for _, row := range []struct {
 		from, to string
 		may      bool
@@ -195,7 +195,7 @@ func TestImportRulesItself(t *testing.T) {
 }
 
 // Each package says what it is; none has an init function, or a variable that is more than a sentinel, a table or an embedded file.
-func TestPackageRules(t *testing.T) {
+func TestHousePackages(t *testing.T) {
 	for _, p := range listPackages(t) {
 		name, _ := roomOf(p.ImportPath)
 		want := "Package " + p.Name + " "

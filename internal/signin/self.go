@@ -180,8 +180,10 @@ func (d *Desk) BeginOwnTOTP(ctx context.Context, v Visitor) (setup factor.TOTPSe
 		if err := lockActive(tx, v); err != nil {
 			return err
 		}
-		setup, err = factor.BeginTOTP(tx, d.Vault, d.Now(), v.Org.ID, v.Account.ID, v.Org.Name, v.Account.Email)
-		return err
+		if setup, err = factor.BeginTOTP(tx, d.Vault, d.Now(), v.Org.ID, v.Account.ID, v.Org.Name, v.Account.Email); err != nil {
+			return err
+		}
+		return throttle.Clear(tx, account.CodeTries("enrol-totp", v.Account.ID)) // what was guessed at is gone
 	})
 	return setup, err
 }

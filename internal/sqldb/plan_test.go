@@ -407,10 +407,10 @@ func (w *walk) signIns() {
 	p = begin()
 	p, err = desk.Code(ctx, p.Key, code(), false, here, signin.Held{Session: second.Secret})
 	w.must(err)
-	v, err := desk.Resolve(ctx, p.Finished.Secret, here)
+	_, err = desk.Resolve(ctx, p.Finished.Secret, here)
 	w.must(err)
 	w.clock.Move(2 * time.Minute) // so that the look counts as use
-	v, err = desk.Resolve(ctx, p.Finished.Secret, here)
+	v, err := desk.Resolve(ctx, p.Finished.Secret, here)
 	w.must(err)
 	_, err = desk.Proofs(ctx, eve)
 	w.must(err)

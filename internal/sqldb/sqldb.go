@@ -311,7 +311,7 @@ func One[T any](tx Tx, scan func(Row) (T, error), query string, args ...any) (T,
 	if err != nil {
 		return zero, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
 			return zero, err
@@ -331,7 +331,7 @@ func All[T any](tx Tx, scan func(Row) (T, error), query string, args ...any) ([]
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var list []T
 	for rows.Next() {
 		v, err := scan(rows.Scan)

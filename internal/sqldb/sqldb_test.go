@@ -62,14 +62,14 @@ func TestWrite(t *testing.T) {
 				}
 				return boom
 			})
-			if err != boom || count(t, db, "b") != -1 {
+			if !errors.Is(err, boom) || err.Error() != "boom" || count(t, db, "b") != -1 {
 				t.Errorf("%v; %d", err, count(t, db, "b"))
 			}
 		})
 		t.Run("rolls back on a panic, which passes through", func(t *testing.T) {
 			func() {
 				defer func() {
-					if r := recover(); r != boom {
+					if r := recover(); r != any(boom) {
 						t.Errorf("recovered %v", r)
 					}
 				}()
@@ -171,10 +171,10 @@ func TestRead(t *testing.T) {
 		}
 		odd := errors.New("odd")
 		bad := func(sqldb.Row) (int, error) { return 7, odd }
-		if got, err := sqldb.One(read, bad, `select 1`); err != odd || got != 0 {
+		if got, err := sqldb.One(read, bad, `select 1`); !errors.Is(err, odd) || got != 0 {
 			t.Errorf("One with a scan error gives %d, %v", got, err)
 		}
-		if got, err := sqldb.All(read, bad, `select 1`); err != odd || got != nil {
+		if got, err := sqldb.All(read, bad, `select 1`); !errors.Is(err, odd) || got != nil {
 			t.Errorf("All with a scan error gives %v, %v", got, err)
 		}
 		if _, err := sqldb.All(read, sqldb.Value[int], `select nothing from nowhere`); err == nil {

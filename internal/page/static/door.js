@@ -98,7 +98,10 @@
     });
   });
 
-  all("[data-print]").forEach(b => b.addEventListener("click", () => print()));
+  all("[data-print]").forEach(b => {
+    b.hidden = false;
+    b.addEventListener("click", () => print());
+  });
 
   // Buttons that wait, with the seconds that are left.
   all("[data-until]").forEach(b => {

@@ -14,6 +14,7 @@ create table devices (
   unique (secret_hash, account_id)
 );
 create index devices_account on devices (account_id);
+create index devices_secret on devices (secret_hash);
 
 -- account: how often, and when last, a passkey was offered
 alter table accounts add column offers bigint not null default 0;
