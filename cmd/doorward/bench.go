@@ -425,9 +425,8 @@ func (b *bench) weight(ctx context.Context, _ string) error {
 		if err != nil {
 			return "", 0, err
 		}
-		defer res.Body.Close()
 		body, err := io.ReadAll(res.Body)
-		return string(body), len(body), err
+		return string(body), len(body), errors.Join(err, res.Body.Close())
 	}
 	body, total, err := size(b.org.SignInPath())
 	if err != nil {

@@ -28,7 +28,7 @@ func (d *Directory) IssueAccessCode(ctx context.Context, actor access.Actor, o i
 		return factor.AccessCode{}, refusal.Field("life", "access_code.life")
 	}
 	// Asked before the hash is computed, and again in the transaction.
-	if _, err := d.mayIssue(d.DB.Read(ctx), actor, o, a); err != nil {
+	if err := d.mayIssue(d.DB.Read(ctx), actor, o, a); err != nil {
 		return factor.AccessCode{}, d.Book.Refusal(ctx, actor, audit.AccessCodeIssued, err)
 	}
 	code, err := factor.NewAccessCode(ctx, d.Hasher, d.Now().Add(life))
@@ -36,7 +36,7 @@ func (d *Directory) IssueAccessCode(ctx context.Context, actor access.Actor, o i
 		return code, err
 	}
 	err = d.Book.Do(ctx, actor, audit.AccessCodeIssued, func(tx sqldb.Tx) error {
-		if _, err := d.mayIssue(tx, actor, o, a); err != nil {
+		if err := d.mayIssue(tx, actor, o, a); err != nil {
 			return err
 		}
 		if err := factor.SetAccessCode(tx, d.Now(), o, a, code); err != nil {
@@ -58,15 +58,15 @@ func (d *Directory) IssueAccessCode(ctx context.Context, actor access.Actor, o i
 	return code, err
 }
 
-func (d *Directory) mayIssue(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Account) (Account, error) {
+func (d *Directory) mayIssue(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Account) error {
 	acc, _, _, err := d.person(tx, actor, access.PeopleAccessCode, o, a)
 	switch {
 	case err != nil:
-		return acc, err
+		return err
 	case actor.Account == a:
-		return acc, refusal.New(refusal.Conflict, "account.yourself")
+		return refusal.New(refusal.Conflict, "account.yourself")
 	case acc.State != Active:
-		return acc, refusal.New(refusal.Conflict, "account.not_active")
+		return refusal.New(refusal.Conflict, "account.not_active")
 	}
-	return acc, actor.RequireFresh(d.Now())
+	return actor.RequireFresh(d.Now())
 }

@@ -140,13 +140,6 @@ func (b *Browser) Follow(part string) *Browser {
 	return b.Get(attr(a, "href"))
 }
 
-// HasLink tells whether the page has a link whose text or address contains part.
-func (b *Browser) HasLink(part string) bool {
-	return find(b.doc, func(n *html.Node) bool {
-		return n.Type == html.ElementNode && n.Data == "a" && (strings.Contains(text(n), part) || strings.Contains(attr(n, "href"), part))
-	}) != nil
-}
-
 // Submit fills the first form that has all the named fields (or whose action contains the value of ":action") with the values and sends
 // it, as the button that carries a named value would.
 func (b *Browser) Submit(fields ...string) *Browser {

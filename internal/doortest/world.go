@@ -4,7 +4,6 @@ package doortest
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"net/url"
@@ -290,12 +289,4 @@ func (l *Logs) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
-}
-
-// Must fails the test on an error and returns the value.
-func Must[T any](v T, err error) T {
-	if err != nil {
-		panic(fmt.Sprintf("doortest: %v", err))
-	}
-	return v
 }

@@ -549,22 +549,20 @@ func TestQuestions(t *testing.T) {
 		p, k, b := w.keyed(w.Fabrikam, "bea@fabrikam.example", access.Core)
 		all := map[string]func() ceremony{"second": func() ceremony { return second(p) }, "alone": func() ceremony { return alone(w.World, "fabrikam") },
 			"proof": func() ceremony { return proof(b) }}
-		signedIn := w.Browser()
 		renewed := func() { // the proof's browser has to be fresh, or its page asks for one
 			w.calm()
 			w.Exec(`update sessions set proved_at = $1, last_used_at = $1`, w.Clock.Now().UnixMicro())
 		}
-		_ = signedIn
-		for name, make := range all {
+		for name, begin := range all {
 			// Late.
-			c := make()
+			c := begin()
 			late := k.get(c.ask())
 			w.Clock.Move(10 * time.Minute)
 			renewed()
 			if !c.wrong(late) {
 				t.Errorf("%s: after ten minutes answered %d %q", name, c.b.Status, c.b.Page())
 			}
-			c = make()
+			c = begin()
 			justIn := k.get(c.ask())
 			w.Clock.Move(10*time.Minute - time.Second)
 			renewed()
@@ -577,7 +575,7 @@ func TestQuestions(t *testing.T) {
 			// Once more, where it was right, and anew.
 			was := w.sessions(p)
 			c.give(justIn)
-			if again := make(); !func() bool { again.ask(); return again.wrong(justIn) }() {
+			if again := begin(); !func() bool { again.ask(); return again.wrong(justIn) }() {
 				t.Errorf("%s: the same answer anew is answered %d %q", name, again.b.Status, again.b.Page())
 			}
 			if n := w.sessions(p) - was; n != 0 {
@@ -586,7 +584,7 @@ func TestQuestions(t *testing.T) {
 			// For someone else: every other place, and another sign-in of the same kind.
 			for elsewhere, there := range all {
 				w.calm()
-				from, to := make(), there()
+				from, to := begin(), there()
 				credential := k.get(from.ask())
 				to.ask()
 				if name == "proof" && elsewhere == "proof" {
@@ -603,8 +601,8 @@ func TestQuestions(t *testing.T) {
 		renewed()
 		b.Get("/me/security").Submit(":action", "/me/security/key").Want("me.security.key")
 		registration := optionsIn(b.Body)
-		for name, make := range all {
-			c := make()
+		for name, begin := range all {
+			c := begin()
 			c.ask()
 			w.calm()
 			if !c.wrong(k.get(registration)) {
@@ -669,10 +667,9 @@ func TestWhoseKey(t *testing.T) {
 			}
 		}
 		// The fresh proof of one session is not the other's.
-		there := w.Browser()
 		s := second(ann)
 		s.give(ofAnn.get(s.ask())).Want("dashboard")
-		there = s.b
+		there := s.b
 		question := proof(there).ask()
 		stolen := there.Cookie("proof")
 		r := send(w.World, http.MethodPost, "/me/prove", url.Values{"credential": {ofAnn.get(question)}, "to": {"/me"}},

@@ -96,13 +96,11 @@ func changed(changes ...change) change {
 type question struct {
 	Challenge        string
 	UserVerification string
-	User             struct{ ID, Name, DisplayName string }
-	RP               struct{ ID, Name string }
-	RPID             string                 `json:"rpId"`
-	Allow            []struct{ ID string }  `json:"allowCredentials"`
-	Exclude          []struct{ ID string }  `json:"excludeCredentials"`
-	Params           []struct{ Alg int }    `json:"pubKeyCredParams"`
-	Selection        map[string]interface{} `json:"authenticatorSelection"`
+	User             struct{ ID string }
+	RP               struct{ ID string }
+	RPID             string                `json:"rpId"`
+	Allow            []struct{ ID string } `json:"allowCredentials"`
+	Exclude          []struct{ ID string } `json:"excludeCredentials"`
 }
 
 func (k *softkey) read(options string) (q question) {

@@ -14,6 +14,7 @@ import (
 	"doorward/internal/revoke"
 	"doorward/internal/secret"
 	"doorward/internal/sqldb"
+	"doorward/internal/throttle"
 )
 
 // BeginOwnPasskey makes a pending passkey for who is signed in and returns what the browser needs.
@@ -114,6 +115,9 @@ func (d *Desk) Proofs(ctx context.Context, a id.Account) ([]Proof, error) {
 
 // AskOwnKey asks the keys of who is signed in for a fresh proof, and returns what the browser needs and the key of the question.
 func (d *Desk) AskOwnKey(ctx context.Context, v Visitor) (Key, json.RawMessage, error) {
+	if _, err := d.Gate.Take(ctx, throttle.Requests("attempts", v.Actor.Client.Address, 3000, 10*time.Minute)); err != nil {
+		return Key{}, nil, err
+	}
 	now := d.Now()
 	s := secret.Token("dwt_")
 	a := Attempt{ID: id.New[id.Attempt](now), Org: v.Org.ID, Account: v.Account.ID, Identifier: v.Account.Email, State: "open", Step: policy.AskPassword,
@@ -140,6 +144,9 @@ func (d *Desk) ProveKeyAgain(ctx context.Context, v Visitor, k Key, answer strin
 	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
 		wrong = nil
 		a, err := d.open(tx, k)
+		if err != nil && refusal.As(err) == nil {
+			return err
+		}
 		if err != nil || a.Account != v.Account.ID || a.Proved.Question == nil {
 			return refusal.Field("credential", "passkey.ended")
 		}

@@ -217,7 +217,7 @@ func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql
 		return nil, err
 	}
 	if old, loaded := db.stmts.LoadOrStore(query, s); loaded {
-		_ = s.Close()
+		_ = s.Close() //nolint:sqlclosecheck // two asked at once: the other's statement is kept
 		s = old.(*sql.Stmt)
 	}
 	return s.QueryContext(ctx, args...)
