@@ -41,7 +41,7 @@ func (c *Console) beginKey(w http.ResponseWriter, r *http.Request, v visit) erro
 func (c *Console) showKey(w http.ResponseWriter, r *http.Request, v visit, status int, f page.Form) error {
 	options, err := c.Desk.BeginOwnPasskey(r.Context(), v.Visitor)
 	if err != nil {
-		return err
+		return c.sorry(w, r, securityPath, err)
 	}
 	doc := &keyDoc{Base: c.base(v, "me.security.key", "login.enrol.passkey.title"), Options: string(options), Action: securityPath + "/key/confirm", Back: securityPath}
 	doc.Form, doc.Scripts = f, []string{keysScript}

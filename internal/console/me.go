@@ -127,7 +127,7 @@ func (c *Console) beginApp(w http.ResponseWriter, r *http.Request, v visit) erro
 		return err
 	}
 	if _, err := c.Desk.BeginOwnTOTP(r.Context(), v.Visitor); err != nil {
-		return err
+		return c.sorry(w, r, securityPath, err)
 	}
 	return seeOther(w, r, securityPath+"/app")
 }

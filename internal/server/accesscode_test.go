@@ -239,12 +239,11 @@ func TestAccessCodeEnds(t *testing.T) {
 		}
 		issued := issue()
 		w.Clock.Move(31 * time.Minute)
-		waiting := coded(p, "access-code")
 		w.Clock.Move(29*time.Minute - time.Second)
 		justIn := coded(p, "access-code")
 		justIn.Submit("code", issued.Code).Want("login.enrol")
 		issued = issue()
-		waiting = coded(p, "access-code")
+		waiting := coded(p, "access-code")
 		w.Exec(`update attempts set expires_at = expires_at + 7200000000`) // only the code ends
 		w.Clock.Move(time.Hour)
 		if r := waiting.post("access-code", "code", issued.Code); sessionIn(r) || r.Cookie("attempt0") != "" {

@@ -107,6 +107,7 @@ func TestNotMeLinksAreApart(t *testing.T) {
 			}
 		}
 		use(second)
+		w.Mailbox.Wait(p.Email, "reset", 1) // before the next one discards it
 		open(second, http.StatusGone)
 		open(first, http.StatusOK)
 		use(first) // once more, from another mail: another reset link, the earlier one is dead

@@ -26,6 +26,9 @@ func (d *Desk) BeginOwnPasskey(ctx context.Context, v Visitor) (options json.Raw
 		if err := lockActive(tx, v); err != nil {
 			return err
 		}
+		if err := d.mayEnrolFirst(tx, v); err != nil {
+			return err
+		}
 		options, err = d.Relying.Begin(tx, d.Now(), v.Org.ID, v.Account.ID, v.Account.Email, v.Account.Name)
 		return err
 	})
@@ -41,6 +44,9 @@ func (d *Desk) ConfirmOwnPasskey(ctx context.Context, v Visitor, answer, name st
 	err := d.Book.Do(ctx, v.Actor, audit.FactorEnrolled, func(tx sqldb.Tx) error {
 		wrong = nil
 		if err := lockActive(tx, v); err != nil {
+			return err
+		}
+		if err := d.mayEnrolFirst(tx, v); err != nil {
 			return err
 		}
 		if err := d.activatePasskey(tx, v.Org, v.Account, v.Actor, answer, name); err != nil {

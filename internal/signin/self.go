@@ -171,6 +171,20 @@ func lockActive(tx sqldb.Tx, v Visitor) error {
 	return err
 }
 
+// mayEnrolFirst refuses the first second factor to who has proved nothing but a password: a link used less than 48 hours ago has to vouch for the
+// mailbox (mission C1). Where sign-in itself asks for a second factor, nobody comes here without one.
+func (d *Desk) mayEnrolFirst(tx sqldb.Tx, v Visitor) error {
+	list, err := factor.List(tx, v.Account.ID)
+	if err != nil || len(factor.Seconds(list, factor.Active)) > 0 {
+		return err
+	}
+	a, err := account.Find(tx, v.Org.ID, v.Account.ID)
+	if err != nil || !a.LinkUsed.IsZero() && d.Now().Sub(a.LinkUsed) < policy.LinkTrust {
+		return err
+	}
+	return refusal.New(refusal.Conflict, "factor.unvouched")
+}
+
 // BeginOwnTOTP makes a pending authenticator app for who is signed in.
 func (d *Desk) BeginOwnTOTP(ctx context.Context, v Visitor) (setup factor.TOTPSetup, err error) {
 	if err := v.Actor.RequireFresh(d.Now()); err != nil {
@@ -178,6 +192,9 @@ func (d *Desk) BeginOwnTOTP(ctx context.Context, v Visitor) (setup factor.TOTPSe
 	}
 	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
 		if err := lockActive(tx, v); err != nil {
+			return err
+		}
+		if err := d.mayEnrolFirst(tx, v); err != nil {
 			return err
 		}
 		if setup, err = factor.BeginTOTP(tx, d.Vault, d.Now(), v.Org.ID, v.Account.ID, v.Org.Name, v.Account.Email); err != nil {
@@ -213,6 +230,9 @@ func (d *Desk) ConfirmOwnTOTP(ctx context.Context, v Visitor, typed, name string
 	}
 	err := d.Book.Do(ctx, v.Actor, audit.FactorEnrolled, func(tx sqldb.Tx) error {
 		if err := lockActive(tx, v); err != nil {
+			return err
+		}
+		if err := d.mayEnrolFirst(tx, v); err != nil {
 			return err
 		}
 		if err := d.activateTOTP(tx, v.Org, v.Account, v.Actor, code, name); err != nil {
