@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,8 @@ func Check(t *testing.T, kit *page.Kit, set *page.Set, docs map[string][]page.Do
 // html/template does not trust, verbs of package fmt, and things that were printed instead of one of their fields.
 var wrong = []string{"no value", "ZgotmplZ", "%!", "&lt;nil&gt;", "map[", "0x"}
 
+var ids = regexp.MustCompile(`\b([a-z]{3}_)[0-9a-z]{26}\b`)
+
 func render(t *testing.T, kit *page.Kit, set *page.Set, name, what string, l locale.Language, doc page.Doc) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/?lang="+string(l), nil)
@@ -89,6 +92,7 @@ func render(t *testing.T, kit *page.Kit, set *page.Set, name, what string, l loc
 	if !strings.Contains(body, `<html lang="`+string(l)+`"`) || !strings.HasSuffix(strings.TrimSpace(body), "</html>") {
 		t.Errorf("%s is not a whole page", what)
 	}
+	body = ids.ReplaceAllString(body, "$1") // they are random, and any letters may meet in them
 	for _, s := range wrong {
 		if at := strings.Index(body, s); at >= 0 {
 			t.Errorf("%s shows %q: …%s…", what, s, body[max(0, at-120):min(len(body), at+60)])
