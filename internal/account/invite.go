@@ -161,9 +161,9 @@ func Insert(tx sqldb.Tx, now time.Time, a Account) (id.Account, error) {
 
 func insert(tx sqldb.Tx, a Account) error {
 	_, err := tx.Exec(`insert into accounts (id, org_id, email, email_key, username, username_key, name, language, time_zone, state, created_at,
-		invited_at, activated_at, last_sign_in_at, link_used_at) values ($1, $2, $3, $4, $5, $6, $7, $8, '', $9, $10, $10, $11, 0, 0)`,
+		invited_at, activated_at, last_sign_in_at, link_used_at, offers) values ($1, $2, $3, $4, $5, $6, $7, $8, '', $9, $10, $10, $11, 0, 0, $12)`,
 		a.ID, a.Org, a.Email, a.EmailKey, sqldb.Null(a.Username), sqldb.Null(org.Fold(a.Username)), a.Name, a.Language, a.State,
-		sqldb.Micros(a.Created), sqldb.Micros(a.Activated))
+		sqldb.Micros(a.Created), sqldb.Micros(a.Activated), a.Offers)
 	return err
 }
 

@@ -83,6 +83,9 @@ type Decision struct {
 	Reason Reason // with Refuse
 }
 
+// MostOffers is how often a passkey is offered in all.
+const MostOffers = 3
+
 // LinkTrust is how long a used link vouches for the mailbox when a first factor is enrolled (mission C1).
 const LinkTrust = 48 * time.Hour
 

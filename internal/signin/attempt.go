@@ -241,13 +241,10 @@ func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
 }
 
 // A passkey is offered three times in all, and not again within a month.
-const (
-	mostOffers    = 3
-	betweenOffers = 30 * 24 * time.Hour
-)
+const betweenOffers = 30 * 24 * time.Hour
 
 func offers(a account.Account, now time.Time) bool {
-	return a.Offers < mostOffers && now.Sub(a.OfferedAt) >= betweenOffers
+	return a.Offers < policy.MostOffers && now.Sub(a.OfferedAt) >= betweenOffers
 }
 
 // mayEnter tells whether the guard lets the account into the organisation with that tenant domain. One that does not exist is
