@@ -33,16 +33,21 @@ import (
 	"doorward/internal/sqldb"
 )
 
-// benchCommand prints figures of this machine: ours beside the physical limit measured in the same run. Absolute figures drift from
-// machine to machine; the ratios are what to compare.
 type benchCommand struct {
+	Machine benchMachineCommand `cmd:"" default:"withargs" help:"Measure this machine: ours beside the physical limit."`
+	Fill    benchFillCommand    `cmd:"" help:"Fill an empty database with organisations and people, to measure at scale."`
+}
+
+// benchMachineCommand prints figures of this machine: ours beside the physical limit measured in the same run. Absolute figures drift from
+// machine to machine; the ratios are what to compare.
+type benchMachineCommand struct {
 	Seconds     int    `help:"How long each figure is measured." default:"5"`
 	Connections int    `help:"Clients at once." default:"16"`
 	On          string `help:"postgres://… to measure on instead of SQLite; the database must be empty." placeholder:"URL"`
 }
 
 // Run measures on a database in a temporary folder.
-func (c *benchCommand) Run(ctx context.Context, t *terminal) (err error) {
+func (c *benchMachineCommand) Run(ctx context.Context, t *terminal) (err error) {
 	if c.Seconds < 1 || c.Seconds > 120 || c.Connections < 1 || c.Connections > 256 {
 		return errors.New("bench: --seconds is 1 to 120, --connections 1 to 256")
 	}
@@ -64,18 +69,24 @@ func (c *benchCommand) Run(ctx context.Context, t *terminal) (err error) {
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
 	b := &bench{House: h, command: c, t: t}
+	h.DB.Trace = func(string, []any) { b.statements.Add(1) }
 	return b.run(ctx, dir)
 }
 
 // bench is one run.
 type bench struct {
 	*server.House
-	command *benchCommand
+	command *benchMachineCommand
 	t       *terminal
 	base    string
 	org     org.Org
 	people  []benchPerson
 	session secret.Text
+
+	turned     atomic.Int64 // people who signed in: each once within a time step, for a code is good once
+	seen       atomic.Int64 // addresses they came from
+	requests   atomic.Int64
+	statements atomic.Int64
 }
 
 type benchPerson struct{ email, key string }
@@ -117,7 +128,11 @@ func (b *bench) run(ctx context.Context, dir string) error {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	mux.Handle("/", srv.Handler)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		b.requests.Add(1)
+		srv.Handler.ServeHTTP(w, r)
+	})
+	b.Hasher.MakeRoom() // as the server does
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -133,17 +148,19 @@ func (b *bench) run(ctx context.Context, dir string) error {
 	bare := b.load(ctx, "/bench/bare", nil)
 	session := b.load(ctx, "/bench/session", &http.Cookie{Name: srv.Kit.Cookie("session"), Value: string(b.session)})
 	dashboard := b.load(ctx, b.org.HomePath(), &http.Cookie{Name: srv.Kit.Cookie("session"), Value: string(b.session)})
-	argon := b.load(ctx, "/bench/argon2", nil)
-	signIns := b.signIns(ctx)
+	argon, signIns := b.signIns(ctx)
 	rows := [][]string{
 		{"", "per second", "p50", "p99", "share"},
-		bare.row("bare handler", 1),
-		session.row("session check", session.rate/bare.rate),
-		dashboard.row("dashboard page", dashboard.rate/bare.rate),
-		argon.row("bare argon2id", 1),
-		signIns.row("sign-in, password and code, all requests", signIns.rate/argon.rate),
+		bare.row("bare handler", bare),
+		session.row("session check", bare),
+		dashboard.row("dashboard page", bare),
+		argon.row("bare argon2id", argon),
+		signIns.row("sign-in, password and code, all requests", argon),
 	}
 	if err := b.t.table(rows); err != nil {
+		return err
+	}
+	if err := b.work(ctx, argon, signIns); err != nil {
 		return err
 	}
 	for _, f := range []func(context.Context, string) error{b.crowd, b.weight, b.process} {
@@ -236,27 +253,45 @@ func (b *bench) signInOnce(ctx context.Context, _ *server.Server) error {
 
 // figure is what a load gave.
 type figure struct {
-	rate     float64
-	p50, p99 time.Duration
-	failed   int
+	took   []time.Duration // of each
+	passed time.Duration
+	cpu    time.Duration // time of the processor, of this whole process
+	failed int
 }
 
-func (f figure) row(name string, share float64) []string {
-	return []string{name, fmt.Sprintf("%.0f", f.rate), f.p50.Round(10 * time.Microsecond).String(), f.p99.Round(10 * time.Microsecond).String(), fmt.Sprintf("%.0f %%", 100*share)}
+func (f *figure) add(more figure) {
+	f.took, f.passed, f.cpu, f.failed = append(f.took, more.took...), f.passed+more.passed, f.cpu+more.cpu, f.failed+more.failed
 }
 
-// during runs one on all connections for the set time.
-func (b *bench) during(ctx context.Context, one func(client *http.Client, n int) bool) figure {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(b.command.Seconds)*time.Second)
+// rate is how many there were per second.
+func (f figure) rate() float64 { return float64(len(f.took)) / max(f.passed.Seconds(), 1e-9) }
+
+// each is the processor time of one.
+func (f figure) each() time.Duration { return f.cpu / time.Duration(max(len(f.took), 1)) }
+
+// at is how long the given share of all took at most.
+func (f figure) at(percent int) time.Duration {
+	if len(f.took) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(f.took))[len(f.took)*percent/100].Round(10 * time.Microsecond)
+}
+
+func (f figure) row(name string, of figure) []string {
+	return []string{name, fmt.Sprintf("%.0f", f.rate()), f.at(50).String(), f.at(99).String(), fmt.Sprintf("%.0f %%", 100*f.rate()/max(of.rate(), 1e-9))}
+}
+
+// turn runs one on that many connections for some time.
+func (b *bench) turn(ctx context.Context, connections int, length time.Duration, one func(client *http.Client, n int) bool) figure {
+	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	var mu sync.Mutex
-	var took []time.Duration
-	var failed atomic.Int64
-	var n atomic.Int64
+	var f figure
+	var failed, n atomic.Int64
 	var all sync.WaitGroup
-	start := time.Now()
-	transport := &http.Transport{MaxIdleConnsPerHost: b.command.Connections, MaxConnsPerHost: b.command.Connections}
-	for range b.command.Connections {
+	transport := &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
+	start, worked := time.Now(), processorTime()
+	for range connections {
 		all.Go(func() {
 			var mine []time.Duration
 			client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -269,80 +304,134 @@ func (b *bench) during(ctx context.Context, one func(client *http.Client, n int)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			took = append(took, mine...)
+			f.took = append(f.took, mine...)
 		})
 	}
 	all.Wait()
-	passed := time.Since(start)
+	f.passed, f.cpu, f.failed = time.Since(start), processorTime()-worked, int(failed.Load())
 	transport.CloseIdleConnections()
-	slices.Sort(took)
-	if len(took) == 0 {
-		return figure{}
-	}
-	return figure{rate: float64(len(took)) / passed.Seconds(), p50: took[len(took)/2], p99: took[len(took)*99/100], failed: int(failed.Load())}
+	return f
 }
 
+// load asks for a page on all connections for the set time.
 func (b *bench) load(ctx context.Context, path string, cookie *http.Cookie) figure {
-	return b.during(ctx, func(client *http.Client, _ int) bool {
-		r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, b.base+path, nil)
-		if err != nil {
-			return false
-		}
-		if cookie != nil {
-			r.AddCookie(cookie)
-		}
-		res, err := client.Do(r)
-		if err != nil {
-			return false
-		}
-		_, err = io.Copy(io.Discard, res.Body)
-		return errors.Join(err, res.Body.Close()) == nil && res.StatusCode == http.StatusOK
+	return b.turn(ctx, b.command.Connections, time.Duration(b.command.Seconds)*time.Second, func(client *http.Client, _ int) bool {
+		return b.get(ctx, client, path, cookie)
 	})
+}
+
+func (b *bench) get(ctx context.Context, client *http.Client, path string, cookie *http.Cookie) bool {
+	r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, b.base+path, nil)
+	if err != nil {
+		return false
+	}
+	if cookie != nil {
+		r.AddCookie(cookie)
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		return false
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return errors.Join(err, res.Body.Close()) == nil && res.StatusCode == http.StatusOK
+}
+
+// signIns lets people sign in and, in turns of a second, computes bare hashes: what the machine does else falls on both alike.
+func (b *bench) signIns(ctx context.Context) (bare, ours figure) {
+	connections, seconds := b.command.Connections, b.command.Seconds
+	for range seconds {
+		bare.add(b.turn(ctx, connections, time.Second, func(client *http.Client, _ int) bool { return b.get(ctx, client, "/bench/argon2", nil) }))
+		ours.add(b.turn(ctx, connections, time.Second, func(client *http.Client, _ int) bool {
+			p := b.people[int(b.turned.Add(1))%(len(b.people)-1)]
+			s := b.newcomer(ctx, client.Transport)
+			return s.identify(b.org, p.email) && s.password() && s.code(p.key, b.Now()) && s.at == b.org.HomePath()
+		}))
+	}
+	return bare, ours
+}
+
+// newcomer is a browser at an address of its own that goes the whole way of a person who comes back: each page and each form.
+type newcomer struct {
+	ctx     context.Context
+	client  *http.Client
+	b       *bench
+	from    string
+	at      string // path of the page
+	body    string
+	attempt string
+}
+
+func (b *bench) newcomer(ctx context.Context, transport http.RoundTripper) *newcomer {
+	jar, _ := cookiejar.New(nil) // never fails
+	n := b.seen.Add(1)
+	return &newcomer{ctx: context.WithoutCancel(ctx), client: &http.Client{Transport: transport, Jar: jar}, b: b,
+		from: fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)}
+}
+
+// ask sends a request and follows to the page that it leads to; at is empty when that failed.
+func (s *newcomer) ask(method, path string, form url.Values) {
+	s.at, s.body = "", ""
+	r, err := http.NewRequestWithContext(s.ctx, method, s.b.base+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return
+	}
+	r.Header.Set("X-Forwarded-For", s.from)
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	res, err := s.client.Do(r)
+	if err != nil {
+		return
+	}
+	body, _ := io.ReadAll(res.Body) // a short body shows as a page without its marks
+	_ = res.Body.Close()
+	if res.StatusCode == http.StatusOK {
+		s.at, s.body = res.Request.URL.Path, string(body)
+	}
 }
 
 var attemptField = regexp.MustCompile(`name="attempt" value="([^"]+)"`)
 
-// signIns goes the whole way of a person who comes back: each page and each form, password and code.
-func (b *bench) signIns(ctx context.Context) figure {
-	return b.during(ctx, func(client *http.Client, n int) bool {
-		p := b.people[n%(len(b.people)-1)]
-		jar, err := cookiejar.New(nil)
-		if err != nil {
-			return false
-		}
-		c := &http.Client{Transport: client.Transport, Jar: jar}
-		from := fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)
-		ask := func(method, path string, form url.Values) (string, string) {
-			r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), method, b.base+path, strings.NewReader(form.Encode()))
-			if err != nil {
-				return "", ""
-			}
-			r.Header.Set("X-Forwarded-For", from)
-			if method == http.MethodPost {
-				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			}
-			res, err := c.Do(r)
-			if err != nil {
-				return "", ""
-			}
-			body, _ := io.ReadAll(res.Body) // a short body shows as a page without its marks
-			_ = res.Body.Close()
-			return res.Request.URL.Path, string(body)
-		}
-		ask(http.MethodGet, b.org.SignInPath(), nil)
-		_, body := ask(http.MethodPost, b.org.SignInPath(), url.Values{"identifier": {p.email}})
-		found := attemptField.FindStringSubmatch(body)
-		if found == nil {
-			return false
-		}
-		ask(http.MethodPost, "/login/password", url.Values{"attempt": {found[1]}, "password": {benchPassword}})
-		code, err := factor.CodeAt(p.key, b.Now())
-		if err != nil {
-			return false
-		}
-		at, _ := ask(http.MethodPost, "/login/totp", url.Values{"attempt": {found[1]}, "code": {code}})
-		return at == b.org.HomePath()
-	})
+// identify reads the sign-in page, sends who is there, and reads the page of the password.
+func (s *newcomer) identify(o org.Org, email string) bool {
+	s.ask(http.MethodGet, o.SignInPath(), nil)
+	s.ask(http.MethodPost, o.SignInPath(), url.Values{"identifier": {email}})
+	found := attemptField.FindStringSubmatch(s.body)
+	if found == nil {
+		return false
+	}
+	s.attempt = found[1]
+	return true
+}
+
+// password sends the password and reads the page of the code.
+func (s *newcomer) password() bool {
+	s.ask(http.MethodPost, "/login/password", url.Values{"attempt": {s.attempt}, "password": {benchPassword}})
+	return strings.Contains(s.body, `action="/login/totp"`)
+}
+
+// code sends the authenticator app's code and reads the page that the session opens.
+func (s *newcomer) code(key string, now time.Time) bool {
+	code, err := factor.CodeAt(key, now)
+	s.ask(http.MethodPost, "/login/totp", url.Values{"attempt": {s.attempt}, "code": {code}})
+	return err == nil
+}
+
+// work says what one sign-in costs: in requests, in statements, and in time of the processor beside a bare hash.
+func (b *bench) work(ctx context.Context, bare, ours figure) error {
+	requests, statements := b.requests.Load(), b.statements.Load()
+	p := b.people[int(b.turned.Add(1))%(len(b.people)-1)]
+	s := b.newcomer(ctx, http.DefaultTransport)
+	if !s.identify(b.org, p.email) || !s.password() || !s.code(p.key, b.Now()) {
+		return errors.New("bench: a sign-in failed")
+	}
+	where := "PostgreSQL's own not counted"
+	if b.DB.Dialect == sqldb.SQLite {
+		where = "database included"
+	}
+	return b.t.say("one sign-in: %d requests, %d statements; processor time %s, of a bare hash %s: %.0f %% (load generator included, %s)",
+		b.requests.Load()-requests, b.statements.Load()-statements, ours.each().Round(10*time.Microsecond), bare.each().Round(10*time.Microsecond),
+		100*float64(bare.each())/float64(ours.each()), where)
 }
 
 // crowded is how many sign-ins wait at once in crowd.
@@ -351,14 +440,14 @@ const crowded = 500
 // crowd lets 500 people send their password at the same moment, and looks at how long they wait, at the memory that takes, and at whether the
 // server still answers that it is alive.
 func (b *bench) crowd(ctx context.Context, _ string) error {
-	c := access.Client{Address: "127.0.0.1"}
-	keys := make([]signin.Key, crowded)
-	for i := range keys {
-		p, err := b.Desk.Begin(ctx, signin.Start{Org: b.org, Slug: b.org.Slug, Identifier: b.people[i].email, Client: c})
-		if err != nil {
-			return err
+	transport := &http.Transport{MaxIdleConnsPerHost: crowded}
+	defer transport.CloseIdleConnections()
+	people := make([]*newcomer, crowded)
+	for i := range people {
+		people[i] = b.newcomer(ctx, transport)
+		if !people[i].identify(b.org, b.people[i].email) {
+			return errors.New("bench: a sign-in failed")
 		}
-		keys[i] = p.Key
 	}
 	runtime.GC()
 	before, err := resident("self")
@@ -368,16 +457,16 @@ func (b *bench) crowd(ctx context.Context, _ string) error {
 	var failed atomic.Int64
 	var all sync.WaitGroup
 	start := time.Now()
-	for _, k := range keys {
+	for _, p := range people {
 		all.Go(func() {
-			if _, err := b.Desk.Password(ctx, k, benchPassword, c, signin.Held{}); err != nil {
+			if !p.password() {
 				failed.Add(1)
 			}
 		})
 	}
 	done := make(chan struct{})
 	go func() { all.Wait(); close(done) }()
-	var slowest time.Duration
+	var alive []time.Duration
 	peak := before
 	for running := true; running; {
 		select {
@@ -385,12 +474,10 @@ func (b *bench) crowd(ctx context.Context, _ string) error {
 			running = false
 		case <-time.After(20 * time.Millisecond):
 			asked := time.Now()
-			res, err := http.Get(b.base + "/healthz") //nolint:noctx // ends with the crowd
-			if err != nil {
-				return err
+			if !b.get(ctx, http.DefaultClient, "/healthz", nil) {
+				return errors.New("bench: /healthz failed")
 			}
-			_ = res.Body.Close()
-			slowest = max(slowest, time.Since(asked))
+			alive = append(alive, time.Since(asked))
 			now, err := resident("self")
 			if err != nil {
 				return err
@@ -398,8 +485,11 @@ func (b *bench) crowd(ctx context.Context, _ string) error {
 			peak = max(peak, now)
 		}
 	}
-	return b.t.say("%d sign-ins at once: %s, %d failed, memory %.0f -> %.0f MB, slowest /healthz meanwhile %s (limit 50 ms)", crowded,
-		time.Since(start).Round(100*time.Millisecond), failed.Load(), float64(before)/1e6, float64(peak)/1e6, slowest.Round(100*time.Microsecond))
+	took := time.Since(start)
+	slices.Sort(alive)
+	return b.t.say("%d sign-ins at once: %s, %d failed, memory %.0f -> %.0f MB (load generator included)\n/healthz meanwhile: p50 %s, p99 %s, slowest %s (limit 50 ms)", crowded,
+		took.Round(100*time.Millisecond), failed.Load(), float64(before)/1e6, float64(peak)/1e6,
+		alive[len(alive)/2].Round(10*time.Microsecond), alive[len(alive)*99/100].Round(100*time.Microsecond), alive[len(alive)-1].Round(100*time.Microsecond))
 }
 
 // resident returns the memory that a process holds, in bytes.
@@ -415,6 +505,19 @@ func resident(process string) (int64, error) {
 		}
 	}
 	return 0, errors.New("bench: no memory figure in /proc")
+}
+
+// processorTime returns how long this process has computed on all cores, to the hundredth of a second; 0 where there is no /proc.
+func processorTime() time.Duration {
+	stat, _ := os.ReadFile("/proc/self/stat")
+	_, rest, _ := strings.Cut(string(stat), ") ") // the name before it may hold anything
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11]) // proc_pid_stat(5): utime and stime, in hundredths
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 var assetLink = regexp.MustCompile(`(?:href|src)="(/assets/[^"]+)"`)

@@ -33,12 +33,13 @@ type commandLine struct {
 	Init      initCommand      `cmd:"" help:"Create the provider and its first administrator."`
 	Org       orgCommand       `cmd:"" help:"Organisations."`
 	User      userCommand      `cmd:"" help:"People of an organisation."`
+	Policy    policyCommand    `cmd:"" help:"Sign-in rules of an organisation."`
 	Key       keyCommand       `cmd:"" help:"Keys that seal data at rest."`
 	Passwords passwordsCommand `cmd:"" help:"Stolen passwords, which nobody may choose."`
 	DB        dbCommand        `cmd:"" name:"db" help:"The database's schema."`
 	Doctor    doctorCommand    `cmd:"" help:"Check settings, database, key file, mail and clock, and say what to do."`
 	Show      configCommand    `cmd:"" name:"config" help:"Show the settings in effect and where each comes from."`
-	Bench     benchCommand     `cmd:"" help:"Measure this machine: ours beside the physical limit."`
+	Bench     benchCommand     `cmd:"" help:"Measure speed."`
 	Version   versionCommand   `cmd:"" help:"Show the version of this program."`
 }
 

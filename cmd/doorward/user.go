@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"doorward/internal/access"
@@ -26,6 +27,7 @@ type userCommand struct {
 	List    userListCommand    `cmd:"" help:"List an organisation's people."`
 	Disable userDisableCommand `cmd:"" help:"Shut an account: its sessions and links end at once."`
 	Enable  userEnableCommand  `cmd:"" help:"Open a disabled account again."`
+	Explain userExplainCommand `cmd:"" help:"Say whether someone can sign in now, why not, and where the rule is set."`
 	Reset   userResetCommand   `cmd:"" name:"reset-factors" help:"Take away someone's second factors; the next sign-in sets up a new one."`
 }
 
@@ -305,16 +307,9 @@ func (u oneUser) do(ctx context.Context, t *terminal, operation func(*server.Hou
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	o, err := t.org(ctx, h, u.Org)
+	o, a, err := u.find(ctx, t, h)
 	if err != nil {
 		return err
-	}
-	a, ok, err := account.ByIdentifier(h.DB.Read(ctx), o.ID, u.Email)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return fmt.Errorf("there is no account %q in %s; `doorward user list --org %s` shows all", u.Email, o.Slug, o.Slug)
 	}
 	if err := operation(h, operator(), o, a); err != nil {
 		return err
@@ -323,6 +318,19 @@ func (u oneUser) do(ctx context.Context, t *terminal, operation func(*server.Hou
 		return err
 	}
 	return t.say("%s in %s: %s.", a.Email, o.Slug, a.State)
+}
+
+// find returns the organisation and the person.
+func (u oneUser) find(ctx context.Context, t *terminal, h *server.House) (org.Org, account.Account, error) {
+	o, err := t.org(ctx, h, u.Org)
+	if err != nil {
+		return o, account.Account{}, err
+	}
+	a, ok, err := account.ByIdentifier(h.DB.Read(ctx), o.ID, u.Email)
+	if err == nil && !ok {
+		err = fmt.Errorf("there is no account %q in %s; `doorward user list --org %s` shows all", u.Email, o.Slug, o.Slug)
+	}
+	return o, a, err
 }
 
 type userDisableCommand struct {
@@ -357,4 +365,67 @@ func (c *userResetCommand) Run(ctx context.Context, t *terminal) error {
 	return c.do(ctx, t, func(h *server.House, by access.Actor, o org.Org, a account.Account) error {
 		return h.Directory.ResetFactors(ctx, by, o.ID, a.ID, c.Reason)
 	})
+}
+
+type userExplainCommand struct {
+	oneUser
+	JSON bool `help:"Write JSON."`
+}
+
+// explained is an explanation in JSON.
+type explained struct {
+	Email    string      `json:"email"`
+	State    string      `json:"state"`
+	Verdict  string      `json:"verdict"` // yes, enrol, wait or no
+	Says     []string    `json:"says"`
+	Attempts []attempted `json:"attempts"` // the last ten, newest first
+}
+
+// attempted is one sign-in of the past in JSON.
+type attempted struct {
+	At      time.Time `json:"at"`
+	Outcome string    `json:"outcome"`          // finished, failed or refused
+	Reason  string    `json:"reason,omitempty"` // the step that failed, or the refusal
+	Address string    `json:"address,omitempty"`
+}
+
+// Run explains.
+func (c *userExplainCommand) Run(ctx context.Context, t *terminal) (err error) {
+	h, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	o, a, err := c.find(ctx, t, h)
+	if err != nil {
+		return err
+	}
+	e, err := h.Desk.Explain(ctx, operator(), o.ID, a.ID)
+	if err != nil {
+		return err
+	}
+	loc := o.Location()
+	out := explained{Email: a.Email, State: string(a.State), Verdict: strings.TrimPrefix(e.Verdict.Key, "explain.verdict."), Says: []string{}, Attempts: []attempted{}}
+	for _, l := range e.Lines {
+		out.Says = append(out.Says, l.Text(t.words, loc))
+	}
+	for _, ev := range e.Attempts {
+		out.Attempts = append(out.Attempts, attempted{ev.At, strings.TrimPrefix(string(ev.Action), "signin."), ev.Reason, ev.Actor.Client.Address})
+	}
+	if c.JSON {
+		return t.json(out)
+	}
+	if err := t.say("%s in %s: %s", a.Email, o.Slug, e.Verdict.Text(t.words, loc)); err != nil {
+		return err
+	}
+	for _, line := range out.Says {
+		if err := t.say("- %s", line); err != nil {
+			return err
+		}
+	}
+	var rows [][]string
+	for _, one := range out.Attempts {
+		rows = append(rows, []string{one.At.In(loc).Format("2006-01-02 15:04:05"), one.Outcome, one.Reason, one.Address})
+	}
+	return t.table(rows)
 }

@@ -14,22 +14,24 @@ type Assignment struct {
 	ID      id.Assignment
 	Org     id.Org
 	Account id.Account
-	Role    string
+	Role    string    // key of a built-in role, or the id of an own one
 	Expires time.Time // zero: never
+	Name    string    // the own role's name; empty for a built-in one
 }
 
 // Holds tells whether the assignment counts at that time.
 func (a Assignment) Holds(now time.Time) bool { return a.Expires.IsZero() || a.Expires.After(now) }
 
-const assignmentColumns = `id, org_id, account_id, role, expires_at`
+const assignmentColumns = `s.id, s.org_id, s.account_id, s.role, s.expires_at, coalesce(r.name, '')`
 
 func scanAssignment(row sqldb.Row) (a Assignment, err error) {
-	return a, row(&a.ID, &a.Org, &a.Account, &a.Role, sqldb.Time(&a.Expires))
+	return a, row(&a.ID, &a.Org, &a.Account, &a.Role, sqldb.Time(&a.Expires), &a.Name)
 }
 
 // Assignments returns all assignments of an account, ended ones too.
 func Assignments(tx sqldb.Tx, account id.Account) ([]Assignment, error) {
-	return sqldb.All(tx, scanAssignment, `select `+assignmentColumns+` from assignments where account_id = $1 order by role`, account)
+	return sqldb.All(tx, scanAssignment, `select `+assignmentColumns+` from assignments s left join roles r on r.id = s.role and r.org_id = s.org_id
+		where s.account_id = $1 order by s.role`, account)
 }
 
 // Held returns the role keys that an account holds in its organisation at that time.
@@ -80,23 +82,4 @@ func UnassignAll(tx sqldb.Tx, org id.Org, account id.Account) error {
 	}
 	_, err := tx.Exec(`delete from org_group_accounts where account_id = $1 and org_id = $2`, account, org)
 	return err
-}
-
-// Group makes an organisation group: customers of an MSP, and the people who see only those (mission D3). It has no page yet.
-func Group(tx sqldb.Tx, now time.Time, org id.Org, name string, customers []id.Org, people []id.Account) (id.Group, error) {
-	g := id.New[id.Group](now)
-	if _, err := tx.Exec(`insert into org_groups (id, org_id, name, name_key) values ($1, $2, $3, $4)`, g, org, name, name); err != nil {
-		return "", err
-	}
-	for _, c := range customers {
-		if _, err := tx.Exec(`insert into org_group_orgs (org_id, group_id, member_id) values ($1, $2, $3)`, org, g, c); err != nil {
-			return "", err
-		}
-	}
-	for _, p := range people {
-		if _, err := tx.Exec(`insert into org_group_accounts (org_id, group_id, account_id) values ($1, $2, $3)`, org, g, p); err != nil {
-			return "", err
-		}
-	}
-	return g, nil
 }

@@ -25,12 +25,22 @@ type Guard struct {
 type grant struct {
 	column
 	where scope
+	made  *Role // the own role that it is; nil for a built-in one
+}
+
+// gives tells whether the role gives a permission here.
+func (g grant) gives(p Permission) bool {
+	if g.made != nil {
+		return g.made.scope(p)&g.where != 0
+	}
+	return table[p][g.column]&g.where != 0
 }
 
 // Rights are all rights of an actor in one organisation, for pages that ask several questions at once.
 type Rights struct {
 	Org    Node
-	all    bool // the operator, or Doorward itself
+	Own    []Role // the organisation's own roles by name, whoever holds them
+	all    bool   // the operator, or Doorward itself
 	grants []grant
 }
 
@@ -42,40 +52,60 @@ func (g Guard) Rights(tx sqldb.Tx, a Actor, org id.Org) (Rights, error) {
 		return Rights{}, err
 	}
 	r := Rights{Org: n}
-	switch a.Kind {
-	case OperatorActor, SystemActor:
-		r.all = true
-		return r, nil
-	case AccountActor:
-	default:
-		return r, nil
+	account := a.Account
+	if a.Kind != AccountActor {
+		account = ""
 	}
-	// One statement: the roles held in org or above it, and whether one of the holder's groups contains it.
+	// One statement: the roles held in org or above it, with what they give when they are own ones, and whether one of the holder's groups
+	// contains it; behind them the organisation's own roles.
 	type found struct {
-		kind    OrgKind
-		role    string
+		Role
+		key     string
 		depth   int64
 		grouped int64
 	}
 	list, err := sqldb.All(tx, func(row sqldb.Row) (f found, err error) {
-		return f, row(&f.kind, &f.role, &f.depth, &f.grouped)
+		var permissions, reach string
+		err = row(&f.Kind, &f.key, &f.depth, &f.grouped, &f.Org, &f.Name, &f.NameKey, &permissions, &reach, &f.Rev, sqldb.Time(&f.Created))
+		f.ID, f.Permissions, f.Below = id.Role(f.key), readPermissions(permissions), reach == "below"
+		return f, err
 	}, `select n.kind, s.role, t.depth,
 		(select count(*) from org_group_accounts ga join org_group_orgs go on go.group_id = ga.group_id
-		  where ga.account_id = $1 and go.member_id = $2)
+		  where ga.account_id = $1 and ga.org_id = s.org_id and go.member_id = $2),
+		coalesce(r.org_id, ''), coalesce(r.name, ''), coalesce(r.name_key, ''), coalesce(r.permissions, ''), coalesce(r.reach, ''), coalesce(r.rev, 0),
+		coalesce(r.created_at, 0)
 		from assignments s join org_nodes n on n.id = s.org_id join org_tree t on t.ancestor_id = s.org_id and t.org_id = $2
+		left join roles r on r.id = s.role and r.org_id = s.org_id
 		where s.account_id = $1 and (s.expires_at = 0 or s.expires_at > $3) and n.state <> 'suspended'
-		order by t.depth, s.role`,
-		a.Account, org, sqldb.Micros(g.Now()))
+		union all
+		select '', id, -1, 0, org_id, name, name_key, permissions, reach, rev, created_at from roles where org_id = $2
+		order by 3, 7, 2`,
+		account, org, sqldb.Micros(g.Now()))
 	if err != nil {
 		return r, err
 	}
+	r.all = a.Kind == OperatorActor || a.Kind == SystemActor
 	for _, f := range list {
-		c := column{f.kind, f.role}
+		made := f.Role
+		if f.depth < 0 {
+			made.Kind = n.Kind
+			r.Own = append(r.Own, made)
+			continue
+		}
+		gr := grant{column: column{f.Kind, f.key}, where: own}
+		bound := restricted(gr.column)
+		if IsOwn(f.key) {
+			if made.Org == "" { // no such role any more
+				continue
+			}
+			gr.made, bound = &made, true
+		}
 		switch {
 		case f.depth == 0:
-			r.grants = append(r.grants, grant{c, own})
-		case !restricted(c) || f.grouped > 0:
-			r.grants = append(r.grants, grant{c, below})
+			r.grants = append(r.grants, gr)
+		case (gr.made == nil || made.Below) && (!bound || f.grouped > 0):
+			gr.where = below
+			r.grants = append(r.grants, gr)
 		}
 	}
 	return r, nil
@@ -87,7 +117,7 @@ func (r Rights) May(p Permission) bool {
 		return true
 	}
 	for _, gr := range r.grants {
-		if table[p][gr.column]&gr.where != 0 {
+		if gr.gives(p) {
 			return true
 		}
 	}
@@ -110,34 +140,74 @@ func (r Rights) Roles() []string {
 	return list
 }
 
-// Assignable returns the role keys that may be given in the organisation, strongest first.
-func (r Rights) Assignable() []string {
-	if r.all {
-		return Roles(r.Org.Kind)
+// Name returns the name of an own role that the rights come from or that the organisation has; empty for a built-in one.
+func (r Rights) Name(key string) string {
+	for _, g := range r.grants {
+		if g.made != nil && string(g.made.ID) == key {
+			return g.made.Name
+		}
 	}
+	for _, o := range r.Own {
+		if string(o.ID) == key {
+			return o.Name
+		}
+	}
+	return ""
+}
+
+// Assignable returns the role keys that may be given in the organisation, the built-in ones first, strongest first, then the own ones by
+// name.
+func (r Rights) Assignable() []string {
 	var list []string
 	for _, role := range Roles(r.Org.Kind) {
-		for _, g := range r.grants {
-			if slices.Contains(assignable(g.column, g.where, r.Org.Kind), role) {
-				list = append(list, role)
-				break
-			}
+		if r.mayAssign(role) {
+			list = append(list, role)
+		}
+	}
+	for _, o := range r.Own {
+		if r.mayAssign(string(o.ID)) {
+			list = append(list, string(o.ID))
 		}
 	}
 	return list
 }
 
-// MayTouch tells whether a permission over people holds for someone with these roles: a co-manager leaves administrators,
-// co-managers and auditors alone.
+// mayAssign is "May assign" of rights.md. Who may appoint an Administrator may give every own role, since none gives more. The holder of
+// an own role with role.assign gives what they have themselves, and no more.
+func (r Rights) mayAssign(role string) bool {
+	if r.all {
+		return true
+	}
+	asked := role
+	if IsOwn(role) {
+		asked = Administrator
+	}
+	for _, g := range r.grants {
+		if g.made == nil && slices.Contains(assignable(g.column, g.where, r.Org.Kind), asked) ||
+			g.made != nil && g.gives(RoleAssign) && r.Covers(role) {
+			return true
+		}
+	}
+	return false
+}
+
+// MayTouch tells whether a permission over people holds for someone with these roles. A co-manager leaves administrators, co-managers,
+// auditors and the holders of own roles beyond the co-manager's rights alone; who has the permission from an own role touches only people
+// who may do no more than they.
 func (r Rights) MayTouch(p Permission, targetRoles []string) bool {
 	if r.all {
 		return true
 	}
+	beyond := func(role string) bool { return !r.Covers(role) }
 	for _, gr := range r.grants {
-		if table[p][gr.column]&gr.where == 0 {
+		switch {
+		case !gr.gives(p):
 			continue
-		}
-		if gr.column == customerCoManager && slices.ContainsFunc(targetRoles, func(s string) bool { return slices.Contains(beyondCoManager, s) }) {
+		case gr.made != nil && slices.ContainsFunc(targetRoles, beyond):
+			continue
+		case gr.made == nil && gr.column == customerCoManager && slices.ContainsFunc(targetRoles, func(s string) bool {
+			return slices.Contains(beyondCoManager, s) || IsOwn(s) && beyond(s)
+		}):
 			continue
 		}
 		return true
@@ -204,7 +274,14 @@ func (r Rights) GroupsOnly() bool {
 		return false
 	}
 	return !slices.ContainsFunc(r.grants, func(g grant) bool {
-		return table[OrgView][g.column]&below != 0 && (!restricted(g.column) || g.where == below)
+		return g.made == nil && table[OrgView][g.column]&below != 0 && (!restricted(g.column) || g.where == below)
+	})
+}
+
+// SeesBelow tells whether the actor sees children of the organisation at all: all of them, or with GroupsOnly those in their groups.
+func (r Rights) SeesBelow() bool {
+	return r.all || slices.ContainsFunc(r.grants, func(g grant) bool {
+		return g.made == nil && table[OrgView][g.column]&below != 0 || g.made != nil && g.made.Below && g.where == own
 	})
 }
 

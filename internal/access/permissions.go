@@ -87,8 +87,12 @@ func Roles(k OrgKind) []string {
 	return nil
 }
 
-// Administrative tells whether a role administers others: holding it shortens sessions, and giving it needs a fresh proof.
+// Administrative tells whether a role administers others: holding it shortens sessions, and giving it needs a fresh proof. Own roles
+// count as such whatever they give, so that nobody has to weigh them.
 func Administrative(k OrgKind, role string) bool {
+	if IsOwn(role) {
+		return true
+	}
 	switch k {
 	case Provider, MSP:
 		return slices.Contains(Roles(k), role) && !(k == MSP && role == Viewer)
@@ -143,6 +147,8 @@ func peopleRow() map[column]scope {
 func ownedRow() map[column]scope {
 	return map[column]scope{providerAdministrator: both, mspAdministrator: both, customerAdministrator: own}
 }
+
+//go:generate go test -run TestRightsPage -update .
 
 // table is rights.md. A cell that is not here is "no". Where creating happens in the parent, "below" is asked of the parent too, see
 // Guard.MayCreate.
@@ -207,6 +213,39 @@ func Permissions() []Permission {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// Area is a part of the rights table under one heading.
+type Area struct {
+	Name        string
+	Permissions []Permission
+}
+
+// Areas lists every permission of the table once, in the order in which people are shown them.
+var Areas = []Area{
+	{"organisation", []Permission{OrgView, OrgEdit, OrgCreate, OrgSuspend, OrgDelete, SeatsSet, OrgMoveStart, OrgMoveConfirm, GroupManage}},
+	{"people", []Permission{PeopleView, PeopleInvite, PeopleResend, PeopleWithdraw, PeopleEdit, PeopleDisable, PeopleDelete, PeopleFactors,
+		PeopleAccessCode, PeopleSessions, PeopleUnlock, PeopleImport, PeopleExport}},
+	{"roles", []Permission{RoleAssign, RoleDefine}},
+	{"signin", []Permission{PolicyView, PolicyEdit, SSOView, SSOEdit}},
+	{"solutions", []Permission{SolutionUse, EntitlementView, EntitlementGrant, CatalogueEdit}},
+	{"setup", []Permission{SetupRun, ConfigEdit, PlatformEdit, LicenseCheck, CredentialManage, ClientManage}},
+	{"access", []Permission{AccessEnter, AccessSettings, AccessApprove}},
+	{"audit", []Permission{AuditView, AuditExport, NoticeView}},
+}
+
+// looks are the permissions without which others lead to a page that is closed: an own role gets them along.
+var looks = map[Permission]Permission{
+	PeopleInvite: PeopleView, PeopleResend: PeopleView, PeopleWithdraw: PeopleView, PeopleEdit: PeopleView, PeopleDisable: PeopleView,
+	PeopleDelete: PeopleView, PeopleFactors: PeopleView, PeopleAccessCode: PeopleView, PeopleSessions: PeopleView, PeopleUnlock: PeopleView,
+	PeopleImport: PeopleView, PeopleExport: PeopleView, RoleAssign: PeopleView, RoleDefine: PeopleView, PolicyEdit: PolicyView, SSOEdit: SSOView,
+	AuditExport: AuditView, EntitlementGrant: EntitlementView,
+}
+
+// Reach tells where a built-in role gives a permission: in the organisation in which it is held, in those below it.
+func Reach(k OrgKind, role string, p Permission) (here, under bool) {
+	s := table[p][column{k, role}]
+	return s&own != 0, s&below != 0
 }
 
 // restricted tells which roles see only the customers in their groups (mission D3).

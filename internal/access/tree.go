@@ -58,6 +58,12 @@ func Attach(tx sqldb.Tx, n Node) error {
 	return err
 }
 
+// Above tells whether an organisation is an ancestor of another one; none is its own.
+func Above(tx sqldb.Tx, ancestor, org id.Org) (bool, error) {
+	n, err := sqldb.One(tx, sqldb.Value[int], `select count(*) from org_tree where ancestor_id = $1 and org_id = $2 and depth > 0`, ancestor, org)
+	return n > 0, err
+}
+
 // SetState changes an organisation's state from one to another; false means that it was not in the first one.
 func SetState(tx sqldb.Tx, org id.Org, from, to State) (bool, error) {
 	n, err := tx.Exec(`update org_nodes set state = $1 where id = $2 and state = $3`, to, org, from)

@@ -67,6 +67,8 @@ func (d *Directory) mayIssue(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Acc
 		return refusal.New(refusal.Conflict, "account.yourself")
 	case acc.State != Active:
 		return refusal.New(refusal.Conflict, "account.not_active")
+	case acc.Linked():
+		return ErrLinked
 	}
 	return actor.RequireFresh(d.Now())
 }

@@ -64,7 +64,7 @@ func (d *Directory) Import(ctx context.Context, actor access.Actor, o id.Org, in
 		if err != nil {
 			return err
 		}
-		roles, err := access.CheckRoles(rights.Org.Kind, in.Roles)
+		roles, err := roleKeys(rights, in.Roles)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"doorward/internal/locale"
 	"doorward/internal/org"
 	"doorward/internal/outbox"
+	"doorward/internal/policy"
 	"doorward/internal/refusal"
 	"doorward/internal/secret"
 	"doorward/internal/sqldb"
@@ -19,8 +20,9 @@ import (
 
 // Invitation is what the people who are invited together get.
 type Invitation struct {
-	Emails   []string // as typed
-	Roles    []string // role keys; none is allowed
+	Emails   []string   // as typed
+	Roles    []string   // role keys, ids or names of own roles; none is allowed
+	Groups   []id.Group // organisation groups, of a provider or an MSP
 	Language locale.Language
 	Expires  time.Time // when the roles end; zero: never
 }
@@ -50,8 +52,15 @@ func (d *Directory) Invite(ctx context.Context, actor access.Actor, o id.Org, in
 	if err != nil {
 		return nil, d.Book.Refusal(ctx, actor, audit.AccountInvited, err)
 	}
-	if in.Roles, err = access.CheckRoles(rights.Org.Kind, in.Roles); err != nil {
+	at, err := org.Find(read, o)
+	if err != nil {
 		return nil, err
+	}
+	if err := requireAdd(actor, rights, at.Rules); err != nil {
+		return nil, d.Book.Refusal(ctx, actor, audit.AccountInvited, err)
+	}
+	if in.Roles, err = roleKeys(rights, in.Roles); err != nil {
+		return nil, d.Book.Refusal(ctx, actor, audit.AccountInvited, err)
 	}
 	if err := d.checkGrant(actor, rights, in.Roles); err != nil {
 		return nil, d.Book.Refusal(ctx, actor, audit.AccountInvited, err)
@@ -61,8 +70,16 @@ func (d *Directory) Invite(ctx context.Context, actor access.Actor, o id.Org, in
 			return nil, refusal.Field("language", "language.unknown")
 		}
 	}
-	if !in.Expires.IsZero() && !in.Expires.After(d.Now()) {
-		return nil, refusal.Field("expires_at", "expires.past")
+	if fault := checkEnd(in.Expires, d.Now()); fault != nil {
+		return nil, fault
+	}
+	if len(in.Groups) > 0 {
+		if err := d.Book.Do(ctx, actor, audit.AccountInvited, func(tx sqldb.Tx) (err error) {
+			in.Groups, err = d.checkGroups(tx, actor, o, in.Groups)
+			return err
+		}); err != nil {
+			return nil, err
+		}
 	}
 	out := make([]Outcome, 0, len(in.Emails))
 	seen := map[string]bool{}
@@ -86,15 +103,28 @@ func (d *Directory) Invite(ctx context.Context, actor access.Actor, o id.Org, in
 	return out, nil
 }
 
+// MayAdd tells whether the rules of an organisation let the actor, who has the permission, add people: where they let administrators alone, neither
+// editors nor co-managers do, nor who has the permission from an own role.
+func MayAdd(actor access.Actor, rights access.Rights, rules policy.Rules) bool {
+	return !rules.AdministratorsInvite || actor.Kind != access.AccountActor || slices.Contains(rights.Roles(), access.Administrator)
+}
+
+func requireAdd(actor access.Actor, rights access.Rights, rules policy.Rules) error {
+	if MayAdd(actor, rights, rules) {
+		return nil
+	}
+	e := refusal.New(refusal.Forbidden, "policy.invite.refused")
+	e.Denied = true
+	return e
+}
+
 // checkGrant refuses roles that the actor may not give, and administrative ones without a fresh proof.
 func (d *Directory) checkGrant(actor access.Actor, rights access.Rights, roles []string) error {
-	may := rights.Assignable()
-	for _, r := range roles {
-		if !slices.Contains(may, r) {
-			e := refusal.New(refusal.Forbidden, "roles.beyond")
-			e.Denied = true
-			return e
-		}
+	if err := mayGive(rights, roles); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(roles, access.IsOwn) {
+		return actor.RequireFresh(d.Now())
 	}
 	if slices.Contains(roles, access.Administrator) || slices.Contains(roles, access.CoManager) {
 		return actor.RequireFresh(d.Now())
@@ -103,12 +133,24 @@ func (d *Directory) checkGrant(actor access.Actor, rights access.Rights, roles [
 }
 
 func (d *Directory) invite(tx sqldb.Tx, actor access.Actor, o id.Org, in Invitation, email Email, r *Outcome) error {
-	// Checked again inside the transaction: the right may have gone since the first address.
+	// Checked again inside the transaction: the right, the role or the group may have gone since the first address. What can go is kept
+	// from going until the person has it.
+	if slices.ContainsFunc(in.Roles, access.IsOwn) || len(in.Groups) > 0 {
+		if err := access.Lock(tx, o); err != nil {
+			return err
+		}
+	}
 	rights, err := d.Guard.Require(tx, actor, access.PeopleInvite, o)
 	if err != nil {
 		return err
 	}
+	if _, err := rights.CheckRoles(in.Roles); err != nil {
+		return err
+	}
 	if err := d.checkGrant(actor, rights, in.Roles); err != nil {
+		return err
+	}
+	if _, err := d.checkGroups(tx, actor, o, in.Groups); err != nil {
 		return err
 	}
 	there, err := sqldb.All(tx, scan, `select `+columns+` from accounts where org_id = $1 and email_key = $2`, o, email.Key)
@@ -120,6 +162,9 @@ func (d *Directory) invite(tx sqldb.Tx, actor access.Actor, o id.Org, in Invitat
 	}
 	to, err := org.Find(tx, o)
 	if err != nil {
+		return err
+	}
+	if err := requireAdd(actor, rights, to.Rules); err != nil {
 		return err
 	}
 	if err := license.TakeSeat(tx, o); err != nil {
@@ -138,8 +183,20 @@ func (d *Directory) invite(tx sqldb.Tx, actor access.Actor, o id.Org, in Invitat
 			return err
 		}
 	}
+	for _, g := range in.Groups {
+		if _, err := access.AddPerson(tx, o, g, a.ID); err != nil {
+			return err
+		}
+	}
+	facts := map[string]any{"roles": in.Roles}
+	if !in.Expires.IsZero() {
+		facts["until"] = written(in.Expires)
+	}
+	if len(in.Groups) > 0 {
+		facts["groups"] = in.Groups
+	}
 	if err := audit.Record(tx, now, audit.Event{Org: o, Action: audit.AccountInvited, Actor: actor, Target: audit.TargetOf(a.ID),
-		Data: map[string]any{"roles": in.Roles}, Person: map[string]any{"email": a.Email}}); err != nil {
+		Data: facts, Person: map[string]any{"email": a.Email}}); err != nil {
 		return err
 	}
 	r.Account = a.ID
@@ -185,7 +242,11 @@ func (d *Directory) sendInvitation(tx sqldb.Tx, actor access.Actor, o org.Org, a
 		}
 		inviter = who.Shown()
 	}
-	if err := d.Queue.Enqueue(tx, o.ID, a.ID, outbox.Invite{Inviter: inviter, Roles: roles, Token: string(token), Until: until}, o.Rules.LinkLife); err != nil {
+	names, err := access.RoleNames(tx, o.ID, roles)
+	if err != nil {
+		return "", err
+	}
+	if err := d.Queue.Enqueue(tx, o.ID, a.ID, outbox.Invite{Inviter: inviter, Roles: names, Token: string(token), Until: until}, o.Rules.LinkLife); err != nil {
 		return "", err
 	}
 	if actor.Kind != access.OperatorActor {
@@ -302,7 +363,7 @@ func (d *Directory) SetSeats(ctx context.Context, actor access.Actor, o id.Org, 
 func (d *Directory) Resend(ctx context.Context, actor access.Actor, o id.Org, a id.Account) (secret.Text, error) {
 	var token secret.Text
 	err := d.Book.Do(ctx, actor, audit.AccountResent, func(tx sqldb.Tx) error {
-		acc, held, _, err := d.person(tx, actor, access.PeopleResend, o, a)
+		acc, held, rights, err := d.person(tx, actor, access.PeopleResend, o, a)
 		if err != nil {
 			return err
 		}
@@ -311,6 +372,9 @@ func (d *Directory) Resend(ctx context.Context, actor access.Actor, o id.Org, a 
 		}
 		to, err := org.Find(tx, o)
 		if err != nil {
+			return err
+		}
+		if err := requireAdd(actor, rights, to.Rules); err != nil {
 			return err
 		}
 		if token, err = d.sendInvitation(tx, actor, to, acc, held); err != nil {

@@ -29,6 +29,7 @@ const (
 	Reset    Purpose = "reset"
 	Setup    Purpose = "setup"  // a new password, and on to a second factor
 	NotMe    Purpose = "not-me" // the answer to a warning
+	Join     Purpose = "join"   // an account of its own becomes a linked one; no mail carries it
 )
 
 // traits is what sets a purpose apart.
@@ -43,6 +44,7 @@ var purposes = map[Purpose]traits{
 	Reset:    {prefix: "dwr_", state: Active},
 	Setup:    {prefix: "dwp_", state: Active},
 	NotMe:    {prefix: "dwn_", state: Active, lasts: true},
+	Join:     {prefix: "dwl_", state: Active},
 }
 
 // Path is the path of the page that a token opens.
@@ -59,12 +61,13 @@ type link struct {
 	State   string // open, used, void
 	Seq     int64
 	Expires time.Time
+	About   string // with NotMe: what it takes away again, see warnedOf
 }
 
-const linkColumns = `id, org_id, account_id, purpose, state, seq, expires_at`
+const linkColumns = `id, org_id, account_id, purpose, state, seq, expires_at, about`
 
 func scanLink(row sqldb.Row) (l link, err error) {
-	return l, row(&l.ID, &l.Org, &l.Account, &l.Purpose, &l.State, &l.Seq, sqldb.Time(&l.Expires))
+	return l, row(&l.ID, &l.Org, &l.Account, &l.Purpose, &l.State, &l.Seq, sqldb.Time(&l.Expires), &l.About)
 }
 
 // issue makes the account's one living link of a purpose.
@@ -78,20 +81,20 @@ func (d *Directory) issue(tx sqldb.Tx, o org.Org, a Account, p Purpose) (secret.
 		return "", time.Time{}, err
 	}
 	until := now.Add(life)
-	token, err := newLink(tx, now, o.ID, a.ID, p, until)
+	token, err := newLink(tx, now, o.ID, a.ID, p, until, "")
 	return token, until, err
 }
 
 // newLink writes a link beside those that there are.
-func newLink(tx sqldb.Tx, now time.Time, o id.Org, a id.Account, p Purpose, until time.Time) (secret.Text, error) {
+func newLink(tx sqldb.Tx, now time.Time, o id.Org, a id.Account, p Purpose, until time.Time, about string) (secret.Text, error) {
 	seq, err := revoke.Head(tx)
 	if err != nil {
 		return "", err
 	}
 	token := secret.Token(purposes[p].prefix)
-	_, err = tx.Exec(`insert into links (id, org_id, account_id, purpose, token_hash, state, seq, created_at, expires_at, used_at)
-		values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, 0)`,
-		id.New[id.Link](now), o, a, p, secret.Hash(token), seq, sqldb.Micros(now), sqldb.Micros(until))
+	_, err = tx.Exec(`insert into links (id, org_id, account_id, purpose, token_hash, state, seq, created_at, expires_at, used_at, about)
+		values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, 0, $9)`,
+		id.New[id.Link](now), o, a, p, secret.Hash(token), seq, sqldb.Micros(now), sqldb.Micros(until), about)
 	return token, err
 }
 
@@ -102,6 +105,12 @@ func spend(tx sqldb.Tx, now time.Time, l id.Link) error {
 		err = errNoLink
 	}
 	return err
+}
+
+// LinkEnds returns when an account's living link for a purpose ends; the zero time when it has none.
+func LinkEnds(tx sqldb.Tx, a id.Account, p Purpose) (time.Time, error) {
+	us, err := sqldb.One(tx, sqldb.Value[int64], `select coalesce(max(expires_at), 0) from links where account_id = $1 and purpose = $2 and state = 'open'`, a, p)
+	return sqldb.At(us), err
 }
 
 // Void ends an account's open links of a purpose.
@@ -156,7 +165,8 @@ func (d *Directory) open(tx sqldb.Tx, p Purpose, token secret.Text) (Opened, err
 	if err != nil {
 		return op, err
 	}
-	op.Good = l.State == "open" && (is.lasts || !void) && d.Now().Before(l.Expires) && op.Account.State == is.state
+	op.Good = l.State == "open" && (is.lasts || !void) && d.Now().Before(l.Expires) && op.Account.State == is.state &&
+		(p == NotMe || !op.Account.Linked())
 	op.Done = p == Activate && op.Account.State == Active && l.State == "used"
 	held, err := access.Held(tx, l.Org, l.Account, d.Now())
 	op.MinPass = op.Org.Rules.MinLength(administrative(op.Org.Kind, held), d.Now())
@@ -180,7 +190,7 @@ func Personal(o org.Org, a Account) []string {
 	return []string{a.Email, a.Name, a.Username, o.Name, o.Slug, "doorward"}
 }
 
-// Use spends a link of any purpose but NotMe: the account gets the password and, with Activate, becomes active. It does not sign in. Of
+// Use spends a link of any purpose but NotMe and Join: the account gets the password and, with Activate, becomes active. It does not sign in. Of
 // any number of parallel uses one succeeds; the others get an Expired refusal. The mailbox is proved by it: the link vouches for a first
 // factor, and all other links are void.
 func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again secret.Text, client access.Client) (Opened, error) {
@@ -188,7 +198,7 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 	if err != nil && !refusal.Is(err, refusal.Expired) {
 		return op, err
 	}
-	if !op.Good || p == NotMe {
+	if !op.Good || p == NotMe || p == Join {
 		return op, d.noteLost(ctx, p, op, client, errNoLink)
 	}
 	if fault := factor.CheckNew(password, again, op.MinPass, op.personal(), d.Breached); fault != nil {
@@ -237,6 +247,14 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 		if err := throttle.Clear(tx, PasswordTries(op.Account.ID)); err != nil {
 			return err
 		}
+		if err := factor.DropPending(tx, op.Account.ID); err != nil {
+			return err
+		}
+		if p == Setup {
+			if err := d.bindAgain(tx, op, actor); err != nil {
+				return err
+			}
+		}
 		action := audit.AccountActivated
 		if p != Activate {
 			action = audit.PasswordReset
@@ -258,6 +276,21 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 	}
 	op.used = used
 	return op, nil
+}
+
+// bindAgain takes away the second factors that too many wrong codes disabled: by having the set-up link sent, an administrator started to bind
+// them again. The sign-in that follows enrols another one.
+func (d *Directory) bindAgain(tx sqldb.Tx, op Opened, actor access.Actor) error {
+	now := d.Now()
+	kinds, err := factor.RemoveDisabled(tx, op.Account.ID)
+	if err != nil || len(kinds) == 0 {
+		return err
+	}
+	if err := Tell(tx, d.Queue, op.Org.ID, op.Account.ID, outbox.FactorRemoved{Factors: kinds, At: now}); err != nil {
+		return err
+	}
+	return audit.Record(tx, now, audit.Event{Org: op.Org.ID, Action: audit.FactorRemoved, Actor: actor, Target: audit.TargetOf(op.Account.ID),
+		Data: map[string]any{"factors": kinds, "purpose": string(Setup)}})
 }
 
 // Vouched returns the account that Use has just given a new password by a set-up link, and the revocation number of that use. It returns
@@ -342,7 +375,7 @@ func (d *Directory) AskAgain(ctx context.Context, token secret.Text, client acce
 }
 
 // Forgot mails a reset link to the account that the identifier finds, or a fresh invitation to one that was never activated. It returns
-// nil whatever it finds; a Limited refusal comes only from the client's own address.
+// nil whatever it finds; a Limited refusal comes only from the client's own address. Who has a linked account is mailed where its password lives.
 func (d *Directory) Forgot(ctx context.Context, o org.Org, identifier string, client access.Client) error {
 	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-address", client.Address, mailsPerAddress, mailsWindow)); err != nil {
 		return err
@@ -381,6 +414,10 @@ func (d *Directory) mailLink(ctx context.Context, o org.Org, a Account, actor ac
 				return err
 			}
 			if _, err := d.sendInvitation(tx, actor, o, a, held); err != nil {
+				return err
+			}
+		case a.State == Active && a.Linked() && action == audit.ResetRequested:
+			if err := d.sendElsewhere(tx, a); err != nil {
 				return err
 			}
 		case a.State == Active && action == audit.ResetRequested:

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"doorward/internal/access"
@@ -27,17 +28,52 @@ func Tell(tx sqldb.Tx, q *outbox.Queue, o id.Org, a id.Account, w outbox.Warning
 	if err != nil || who.State != Active {
 		return err
 	}
+	about, err := warnedOf(tx, a, w)
+	if err != nil {
+		return err
+	}
 	now := q.Now()
-	token, err := newLink(tx, now, o, a, NotMe, now.Add(notMeLife))
+	token, err := newLink(tx, now, o, a, NotMe, now.Add(notMeLife), about)
 	if err != nil {
 		return err
 	}
 	return q.Enqueue(tx, o, a, w.WithNotMe(string(token)), warningLife)
 }
 
+// warnedOf returns the id of what a warning tells of, where "this wasn't me" takes it away again: the second factor that was added, the
+// temporary code that was issued, the device that was signed in on. Each was written in the transaction of its warning. It is "" with other
+// warnings.
+func warnedOf(tx sqldb.Tx, a id.Account, w outbox.Warning) (string, error) {
+	var is func(factor.Factor) bool
+	switch w := w.(type) {
+	case outbox.FactorAdded:
+		is = func(f factor.Factor) bool {
+			return string(f.Kind) == w.Factor && f.State == factor.Active && sqldb.Micros(f.Created) == sqldb.Micros(w.At)
+		}
+	case outbox.AccessCode:
+		is = func(f factor.Factor) bool { return f.Kind == factor.AccessCodeKind }
+	case outbox.NewDevice:
+		d, err := sqldb.One(tx, sqldb.Value[string], `select id from devices where account_id = $1 and address = $2 and created_at >= $3
+			order by created_at, id limit 1`, a, w.Address, sqldb.Micros(w.At))
+		if errors.Is(err, sqldb.ErrNone) {
+			err = nil
+		}
+		return d, err
+	default:
+		return "", nil
+	}
+	list, err := factor.List(tx, a)
+	for _, f := range slices.Backward(list) {
+		if is(f) {
+			return string(f.ID), err
+		}
+	}
+	return "", err
+}
+
 // NotMe takes the answer "this wasn't me" to a warning and spends its link: everyone is signed out of the account, its password is out
-// of use until a reset binds a new one, and the link of that reset is mailed. Of any number of parallel uses one succeeds; the others
-// get an Expired refusal.
+// of use until a reset binds a new one, and the link of that reset is mailed. A factor or a device that the warning told of is gone, and no
+// other. The administrators of the organisation are told. Of any number of parallel uses one succeeds; the others get an Expired refusal.
 func (d *Directory) NotMe(ctx context.Context, token secret.Text, client access.Client) (Opened, error) {
 	op, err := d.Open(ctx, NotMe, token)
 	if err == nil && !op.Good {
@@ -59,6 +95,13 @@ func (d *Directory) notMe(tx sqldb.Tx, op Opened, actor access.Actor) error {
 	if err := spend(tx, now, op.link.ID); err != nil {
 		return err
 	}
+	acc, err := Find(tx, o, a)
+	if err != nil {
+		return err
+	}
+	if err := factor.DropPending(tx, a); err != nil {
+		return err
+	}
 	_, password, err := factor.PasswordOf(tx, a)
 	if err != nil {
 		return err
@@ -68,11 +111,70 @@ func (d *Directory) notMe(tx sqldb.Tx, op Opened, actor access.Actor) error {
 			return err
 		}
 	}
-	if err := audit.Record(tx, now, audit.Event{Org: o, Action: audit.AccountNotMe, Actor: actor, Target: audit.TargetOf(a)}); err != nil {
+	alert := outbox.NotMeAlert{Person: op.Account.Shown(), Address: op.Account.Email, Slug: op.Org.Slug, Account: string(a), At: now}
+	e := audit.Event{Org: o, Action: audit.AccountNotMe, Actor: actor, Target: audit.TargetOf(a)}
+	if op.link.About != "" {
+		e.Data = map[string]any{"about": op.link.About}
+	}
+	if err := audit.Record(tx, now, e); err != nil {
 		return err
+	}
+	if alert.Removed, err = d.undo(tx, op, actor); err != nil {
+		return err
+	}
+	if err := d.alert(tx, o, alert); err != nil {
+		return err
+	}
+	if acc.Linked() {
+		return d.disown(tx, acc, actor)
 	}
 	if _, err := revoke.Subject(tx, now, revoke.Account, a); err != nil {
 		return err
 	}
 	return d.sendReset(tx, op.Org, op.Account) // after the revocation, which its link has to outlive
+}
+
+// undo takes away what the warning told of, if it is still there, and returns the kind of a factor; "" when it was none. With the last second
+// factor goes what stands in for one: whoever made it has seen the recovery codes that came with it. One that is disabled stays: only an
+// administrator starts binding it again.
+func (d *Directory) undo(tx sqldb.Tx, op Opened, actor access.Actor) (removed string, err error) {
+	now, o, a := d.Now(), op.Org.ID, op.Account.ID
+	if device, ok := id.Parse[id.Device](op.link.About); ok {
+		n, err := tx.Exec(`delete from devices where id = $1 and account_id = $2 and org_id = $3`, device, a, o)
+		if err != nil || n == 0 {
+			return "", err
+		}
+		return "", audit.Record(tx, now, audit.Event{Org: o, Action: audit.DeviceForgotten, Actor: actor, Target: audit.TargetOf(a)})
+	}
+	list, err := factor.List(tx, a)
+	at := slices.IndexFunc(list, func(f factor.Factor) bool { return string(f.ID) == op.link.About && f.State != factor.Disabled })
+	if err != nil || at < 0 {
+		return "", err
+	}
+	gone := list[at]
+	if _, err := factor.Remove(tx, a, gone.ID); err != nil {
+		return "", err
+	}
+	if len(factor.Seconds(slices.Delete(list, at, at+1), factor.Active)) == 0 {
+		if err := factor.RemoveStandIns(tx, a); err != nil {
+			return "", err
+		}
+	}
+	removed = string(gone.Kind)
+	if err := Tell(tx, d.Queue, o, a, outbox.FactorRemoved{Factors: []string{removed}, At: now}); err != nil {
+		return "", err
+	}
+	return removed, audit.Record(tx, now, audit.Event{Org: o, Action: audit.FactorRemoved, Actor: actor, Target: audit.TargetOf(a),
+		Data: map[string]any{"factor": removed, "id": string(gone.ID)}})
+}
+
+// alert tells the administrators of an organisation, but for the person, that someone said "this wasn't me".
+func (d *Directory) alert(tx sqldb.Tx, o id.Org, what outbox.NotMeAlert) error {
+	admins, err := Administrators(tx, o, d.Now())
+	for _, who := range admins {
+		if string(who.ID) != what.Account && err == nil {
+			err = d.Queue.Enqueue(tx, o, who.ID, what, warningLife)
+		}
+	}
+	return err
 }

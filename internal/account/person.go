@@ -2,8 +2,8 @@ package account
 
 import (
 	"context"
+	"errors"
 	"slices"
-	"time"
 
 	"doorward/internal/access"
 	"doorward/internal/audit"
@@ -74,13 +74,21 @@ func (d *Directory) Disable(ctx context.Context, actor access.Actor, o id.Org, a
 		if n == 0 {
 			return refusal.New(refusal.Conflict, "account.disabled_already")
 		}
-		if err := license.ReturnSeat(tx, o); err != nil {
+		if !acc.Linked() { // which takes none
+			if err := license.ReturnSeat(tx, o); err != nil {
+				return err
+			}
+		}
+		if err := d.tellBelow(tx, acc, audit.HomeDisabled); err != nil {
 			return err
 		}
 		if err := outbox.Discard(tx, a, outbox.KindInvite, outbox.KindReset, outbox.KindSetup, outbox.KindMailCode); err != nil {
 			return err
 		}
 		if err := Void(tx, a, NotMe); err != nil { // the others are void by the revocation
+			return err
+		}
+		if err := errors.Join(factor.DropPending(tx, a), factor.DropAccessCode(tx, a)); err != nil {
 			return err
 		}
 		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.AccountDisabled, Actor: actor, Target: audit.TargetOf(a),
@@ -92,10 +100,11 @@ func (d *Directory) Disable(ctx context.Context, actor access.Actor, o id.Org, a
 	})
 }
 
-// Enable opens a disabled account again: active, or invited when it was never activated. It takes a seat or is refused.
+// Enable opens a disabled account again: active, or invited when it was never activated. It takes a seat, unless it is linked, or is refused.
 func (d *Directory) Enable(ctx context.Context, actor access.Actor, o id.Org, a id.Account) error {
 	return d.Book.Do(ctx, actor, audit.AccountEnabled, func(tx sqldb.Tx) error {
-		if _, _, _, err := d.person(tx, actor, access.PeopleDisable, o, a); err != nil {
+		acc, _, _, err := d.person(tx, actor, access.PeopleDisable, o, a)
+		if err != nil {
 			return err
 		}
 		n, err := tx.Exec(`update accounts set state = case when activated_at > 0 then 'active' else 'invited' end
@@ -106,70 +115,12 @@ func (d *Directory) Enable(ctx context.Context, actor access.Actor, o id.Org, a 
 		if n == 0 {
 			return refusal.New(refusal.Conflict, "account.enabled_already")
 		}
-		if err := license.TakeSeat(tx, o); err != nil {
-			return err
+		if !acc.Linked() {
+			if err := license.TakeSeat(tx, o); err != nil {
+				return err
+			}
 		}
 		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.AccountEnabled, Actor: actor, Target: audit.TargetOf(a)})
-	})
-}
-
-// SetRoles gives an account exactly these roles, those it keeps with the end that they have. The person is mailed.
-func (d *Directory) SetRoles(ctx context.Context, actor access.Actor, o id.Org, a id.Account, roles []string) error {
-	return d.Book.Do(ctx, actor, audit.RolesChanged, func(tx sqldb.Tx) error {
-		if err := access.Lock(tx, o); err != nil {
-			return err
-		}
-		acc, held, rights, err := d.person(tx, actor, access.RoleAssign, o, a)
-		if err != nil {
-			return err
-		}
-		if actor.Account == a {
-			return refusal.New(refusal.Conflict, "roles.own")
-		}
-		if roles, err = access.CheckRoles(rights.Org.Kind, roles); err != nil {
-			return err
-		}
-		may := rights.Assignable()
-		for _, r := range append(minus(roles, held), minus(held, roles)...) {
-			if !slices.Contains(may, r) {
-				e := refusal.New(refusal.Forbidden, "roles.beyond")
-				e.Denied = true
-				return e
-			}
-		}
-		if err := actor.RequireFresh(d.Now()); err != nil {
-			return err
-		}
-		if len(minus(roles, held)) == 0 && len(minus(held, roles)) == 0 {
-			return nil
-		}
-		if !slices.Contains(roles, access.Administrator) {
-			if err := d.keepAdministrator(tx, o, a); err != nil {
-				return err
-			}
-		}
-		now := d.Now()
-		for _, r := range minus(held, roles) {
-			if err := access.Unassign(tx, o, a, r); err != nil {
-				return err
-			}
-		}
-		for _, r := range minus(roles, held) {
-			if err := access.Assign(tx, now, o, a, r, time.Time{}); err != nil {
-				return err
-			}
-		}
-		by, err := d.shown(tx, actor)
-		if err != nil {
-			return err
-		}
-		if acc.State == Active {
-			if err := d.Queue.Enqueue(tx, o, a, outbox.RoleChanged{Roles: roles, By: by, At: now}, 24*time.Hour); err != nil {
-				return err
-			}
-		}
-		return audit.Record(tx, now, audit.Event{Org: o, Action: audit.RolesChanged, Actor: actor, Target: audit.TargetOf(a),
-			Data: map[string]any{"before": held, "after": roles}})
 	})
 }
 
@@ -199,11 +150,14 @@ func (d *Directory) ResetFactors(ctx context.Context, actor access.Actor, o id.O
 		return refusal.Field("reason", "text.long", "Most", 300)
 	}
 	return d.Book.Do(ctx, actor, audit.FactorsReset, func(tx sqldb.Tx) error {
-		if _, _, _, err := d.person(tx, actor, access.PeopleFactors, o, a); err != nil {
+		acc, _, _, err := d.person(tx, actor, access.PeopleFactors, o, a)
+		switch {
+		case err != nil:
 			return err
-		}
-		if actor.Account == a {
+		case actor.Account == a:
 			return refusal.New(refusal.Conflict, "account.yourself")
+		case acc.Linked():
+			return ErrLinked
 		}
 		if err := actor.RequireFresh(d.Now()); err != nil {
 			return err
@@ -235,6 +189,9 @@ func (d *Directory) ResetFactors(ctx context.Context, actor access.Actor, o id.O
 			Data: map[string]any{"factors": kinds}, Person: map[string]any{"reason": reason}}); err != nil {
 			return err
 		}
+		if err := d.tellBelow(tx, acc, audit.HomeReset); err != nil {
+			return err
+		}
 		_, err = revoke.Subject(tx, now, revoke.Account, a)
 		return err
 	})
@@ -251,8 +208,11 @@ func (d *Directory) SendSetup(ctx context.Context, actor access.Actor, o id.Org,
 		if err := actor.RequireFresh(d.Now()); err != nil {
 			return err
 		}
-		if acc.State != Active {
+		switch {
+		case acc.State != Active:
 			return refusal.New(refusal.Conflict, "account.not_active")
+		case acc.Linked():
+			return ErrLinked
 		}
 		to, err := org.Find(tx, o)
 		if err != nil {

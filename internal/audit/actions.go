@@ -33,11 +33,21 @@ const (
 	SignedIn            Action = "signin.finished"
 	SignInFailed        Action = "signin.failed"
 	SignInRefused       Action = "signin.refused"
+	SignInSpray         Action = "signin.spray"
 	SignedOut           Action = "session.signed_out"
+	AccountLinked       Action = "account.linked"
+	AccountUnlinked     Action = "account.unlinked"
+	LinkBegun           Action = "linked.begun"
+	HomeReset           Action = "linked.home_reset"
+	HomeDisabled        Action = "linked.home_disabled"
+	LinkedEntered       Action = "linked.entered"
+	LinkedLeft          Action = "linked.left"
 	SessionEnded        Action = "session.ended"
 	SessionsEnded       Action = "session.all_ended"
 	IdentityProvedAgain Action = "session.proved_again"
 	OrgEntered          Action = "org.entered"
+	OrgVisited          Action = "org.visited"
+	OrganisationsMailed Action = "organisations.mailed"
 	MailFailed          Action = "mail.failed"
 	RightRefused        Action = "right.refused"
 	DeviceForgotten     Action = "device.forgotten"
@@ -47,6 +57,17 @@ const (
 	AccessCodeUsed      Action = "access_code.used"
 	AccountImported     Action = "account.imported"
 	PasswordsImported   Action = "passwords.imported"
+	RoleDefined         Action = "role.defined"
+	RoleChanged         Action = "role.changed"
+	RoleDeleted         Action = "role.deleted"
+	GroupCreated        Action = "group.created"
+	GroupChanged        Action = "group.changed"
+	GroupDeleted        Action = "group.deleted"
+	ExpiryWarned        Action = "org.expiry_warned"
+	PolicyChanged       Action = "policy.changed"
+	Reminded            Action = "policy.reminded"
+	Exempted            Action = "account.exempted"
+	ExemptionEnded      Action = "account.exemption_ended"
 	KeyAdded            Action = "key.added"
 	KeyResealed         Action = "key.resealed"
 	KeyRetired          Action = "key.retired"
@@ -56,6 +77,7 @@ const (
 var Actions = []Action{OrgCreated, OrgChanged, SeatsChanged, AccountInvited, AccountResent, AccountWithdrawn, AccountActivated,
 	AccountDisabled, AccountEnabled, AccountChanged, AccountViewed, AccountNotMe, SetupSent, RolesChanged, FactorsReset, LinkRequested, LinkPrinted, LinkRefused,
 	ResetRequested, PasswordReset, PasswordChanged, FactorEnrolled, FactorRemoved, FactorDisabled, MailCodeSent, SignedIn, SignInFailed,
-	SignInRefused, SignedOut, SessionEnded, SessionsEnded, IdentityProvedAgain, OrgEntered, MailFailed, RightRefused, DeviceForgotten, RecoveryMade, RecoveryUsed,
-	AccessCodeIssued, AccessCodeUsed, AccountImported, PasswordsImported, KeyAdded, KeyResealed,
+	SignInRefused, SignInSpray, SignedOut, AccountLinked, AccountUnlinked, LinkBegun, HomeReset, HomeDisabled, LinkedEntered, LinkedLeft, SessionEnded, SessionsEnded, IdentityProvedAgain, OrgEntered, OrgVisited, OrganisationsMailed, MailFailed, RightRefused, DeviceForgotten, RecoveryMade, RecoveryUsed,
+	AccessCodeIssued, AccessCodeUsed, AccountImported, PasswordsImported, RoleDefined, RoleChanged, RoleDeleted,
+	GroupCreated, GroupChanged, GroupDeleted, ExpiryWarned, PolicyChanged, Reminded, Exempted, ExemptionEnded, KeyAdded, KeyResealed,
 	KeyRetired}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -176,6 +177,20 @@ func List(tx sqldb.Tx, org id.Org, target string, most int) ([]Event, error) {
 		where `+where+` order by e.id desc limit `+limit(most), args...)
 }
 
+// About returns an organisation's newest events of some kinds about a target, newest first.
+func About(tx sqldb.Tx, org id.Org, target string, most int, actions ...Action) ([]Event, error) {
+	args := []any{org, target}
+	in := make([]string, 0, len(actions))
+	for _, a := range actions {
+		args = append(args, a)
+		in = append(in, "$"+strconv.Itoa(len(args)))
+	}
+	return sqldb.All(tx, scanEvent, `select e.id, e.org_id, e.at, e.action, e.outcome, e.reason, e.actor_kind, e.actor_id, e.actor_org_id,
+		e.target_kind, e.target_id, e.request_id, e.data, coalesce(p.data, '{}')
+		from events e left join event_persons p on p.event_id = e.id
+		where e.org_id = $1 and e.target_id = $2 and e.action in (`+strings.Join(in, ", ")+`) order by e.id desc limit `+limit(most), args...)
+}
+
 func limit(n int) string {
 	if n > 200 {
 		n = 200
@@ -274,9 +289,9 @@ func (b *Book) allow(actor string, now time.Time) bool {
 // enteredFor is how long a look at another organisation's pages counts as one.
 const enteredFor = time.Hour
 
-// Entered records that an account of another organisation is looking at an organisation's pages: once per session and hour, in the
-// log of the organisation that is looked at.
-func (b *Book) Entered(ctx context.Context, a access.Actor, o id.Org) error {
+// Entered records that an account of another organisation is looking at an organisation's pages: once per session and hour, in the log of the
+// organisation that is looked at and in that of the account's own. first runs in the transaction of these events.
+func (b *Book) Entered(ctx context.Context, a access.Actor, o id.Org, first func(tx sqldb.Tx) error) error {
 	target := TargetOf(a.Session)
 	since := sqldb.Micros(b.Now().Add(-enteredFor))
 	const seen = `select count(*) from events where org_id = $1 and target_id = $2 and action = 'org.entered' and at > $3`
@@ -289,6 +304,12 @@ func (b *Book) Entered(ctx context.Context, a access.Actor, o id.Org) error {
 		if err != nil || n > 0 {
 			return err
 		}
-		return Record(tx, b.Now(), Event{Org: o, Action: OrgEntered, Actor: a, Target: target})
+		if err := Record(tx, b.Now(), Event{Org: o, Action: OrgEntered, Actor: a, Target: target}); err != nil {
+			return err
+		}
+		if err := Record(tx, b.Now(), Event{Org: a.Org, Action: OrgVisited, Actor: a, Target: TargetOf(o)}); err != nil {
+			return err
+		}
+		return first(tx)
 	})
 }

@@ -75,14 +75,36 @@ func (c *Console) Routes() []Route {
 		{"POST /o/{slug}/users/{account}/disable", access.PeopleDisable, c.in(access.PeopleDisable, c.disable)},
 		{"POST /o/{slug}/users/{account}/enable", access.PeopleDisable, c.in(access.PeopleDisable, c.enable)},
 		{"POST /o/{slug}/users/{account}/roles", access.RoleAssign, c.in(access.RoleAssign, c.roles)},
+		{"POST /o/{slug}/users/{account}/role-end", access.RoleAssign, c.in(access.RoleAssign, c.roleEnd)},
 		{"POST /o/{slug}/users/{account}/reset-factors", access.PeopleFactors, c.in(access.PeopleFactors, c.resetFactors)},
 		{"POST /o/{slug}/users/{account}/setup", access.PeopleFactors, c.in(access.PeopleFactors, c.sendSetup)},
 		{"POST /o/{slug}/users/{account}/access-code", access.PeopleAccessCode, c.in(access.PeopleAccessCode, c.accessCode)},
 		{"GET /o/{slug}/users/{account}/access-code", access.PeopleView, c.in(access.PeopleView, c.toPerson)},
 		{"POST /o/{slug}/users/{account}/end-sessions", access.PeopleSessions, c.in(access.PeopleSessions, c.endSessions)},
+		{"POST /o/{slug}/users/{account}/exempt", access.PolicyEdit, c.in(access.PolicyEdit, c.exempt)},
+		{"POST /o/{slug}/users/{account}/end-exemption", access.PolicyEdit, c.in(access.PolicyEdit, c.endExemption)},
+		{"GET /o/{slug}/settings/sign-in", access.PolicyView, c.in(access.PolicyView, c.rules)},
+		{"POST /o/{slug}/settings/sign-in", access.PolicyEdit, c.in(access.PolicyEdit, c.setRules)},
+		{"GET /o/{slug}/settings/sign-in/preview", access.PolicyView, c.in(access.PolicyView, c.previewRules)},
+		{"GET /o/{slug}/security", access.OrgView, c.in(access.OrgView, c.campaign)}, // its two halves have rights of their own
+		{"POST /o/{slug}/security/remind", access.PeopleFactors, c.in(access.PeopleFactors, c.remind)},
 		{"GET /o/{slug}/orgs", access.OrgView, c.in(access.OrgView, c.orgs)},
 		{"GET /o/{slug}/orgs/new", access.OrgCreate, c.in(access.OrgCreate, c.newOrgForm)},
 		{"POST /o/{slug}/orgs/new", access.OrgCreate, c.in(access.OrgCreate, c.newOrg)},
+		{"GET /o/{slug}/roles", access.PeopleView, c.in(access.PeopleView, c.roleList)},
+		{"GET /o/{slug}/roles/new", access.RoleDefine, c.in(access.RoleDefine, c.newRoleForm)},
+		{"POST /o/{slug}/roles/new", access.RoleDefine, c.in(access.RoleDefine, c.newRole)},
+		{"GET /o/{slug}/roles/{role}", access.RoleDefine, c.in(access.RoleDefine, c.roleForm)},
+		{"POST /o/{slug}/roles/{role}", access.RoleDefine, c.in(access.RoleDefine, c.editRole)},
+		{"POST /o/{slug}/roles/{role}/delete", access.RoleDefine, c.in(access.RoleDefine, c.deleteRole)},
+		{"GET /o/{slug}/groups", access.GroupManage, c.in(access.GroupManage, c.groups)},
+		{"POST /o/{slug}/groups", access.GroupManage, c.in(access.GroupManage, c.newGroup)},
+		{"GET /o/{slug}/groups/{group}", access.GroupManage, c.in(access.GroupManage, c.group)},
+		{"POST /o/{slug}/groups/{group}/rename", access.GroupManage, c.in(access.GroupManage, c.renameGroup)},
+		{"POST /o/{slug}/groups/{group}/add", access.GroupManage, c.in(access.GroupManage, c.addToGroup)},
+		{"POST /o/{slug}/groups/{group}/remove", access.GroupManage, c.in(access.GroupManage, c.removeFromGroup)},
+		{"POST /o/{slug}/groups/{group}/delete", access.GroupManage, c.in(access.GroupManage, c.deleteGroup)},
+		{"GET /choose", "", c.own(c.choose)},
 		{"GET /me", "", c.own(c.profile)},
 		{"POST /me", "", c.own(c.editProfile)},
 		{"GET /me/security", "", c.own(c.security)},
@@ -90,16 +112,27 @@ func (c *Console) Routes() []Route {
 		{"POST /me/security/app", "", c.own(c.beginApp)},
 		{"GET /me/security/app", "", c.own(c.app)},
 		{"POST /me/security/app/confirm", "", c.own(c.confirmApp)},
+		{"GET /me/security/app/confirm", "", c.own(c.toSecurity)},
 		{"POST /me/security/factors/{factor}/remove", "", c.own(c.removeFactor)},
 		{"POST /me/security/key", "", c.own(c.beginKey)},
 		{"GET /me/security/key", "", c.own(c.toSecurity)},
 		{"POST /me/security/key/confirm", "", c.own(c.confirmKey)},
+		{"GET /me/security/key/confirm", "", c.own(c.toSecurity)},
 		{"POST /me/security/recovery", "", c.own(c.newCodes)},
 		{"GET /me/security/recovery", "", c.own(c.toSecurity)},
 		{"GET /me/sessions", "", c.own(c.sessions)},
 		{"POST /me/sessions/devices/{device}/forget", "", c.own(c.forgetDevice)},
 		{"POST /me/sessions/{session}/end", "", c.own(c.endSession)},
 		{"POST /me/sessions/end-all", "", c.own(c.endAll)},
+		{"GET /o/{slug}/users/{account}/unlink", access.PeopleEdit, c.in(access.PeopleEdit, c.unlinkPerson)},
+		{"POST /o/{slug}/users/{account}/unlink", access.PeopleEdit, c.in(access.PeopleEdit, c.doUnlinkPerson)},
+		{"GET /me/unlink/{slug}", "", c.own(c.unlinkOwn)},
+		{"POST /me/unlink/{slug}", "", c.own(c.doUnlinkOwn)},
+		{"POST /me/enter", "", c.own(c.enter)},
+		{"POST /me/leave", "", c.own(c.leave)},
+		{"POST /me/link", "", c.own(c.beginLink)},
+		{"GET /me/link", "", c.own(c.join)},
+		{"POST /me/link/confirm", "", c.own(c.doJoin)},
 		{"GET /me/prove", "", c.own(c.proveForm)},
 		{"POST /me/prove", "", c.own(c.prove)},
 		{"POST /me/prove/key", "", c.own(c.askKey)},
@@ -112,6 +145,7 @@ type visit struct {
 	About  org.Org // the organisation that the page is about
 	Rights access.Rights
 	Slug   string
+	Menu   *page.OrgMenu // nil: nowhere else to go
 }
 
 // path is the address of a page of the visited organisation.
@@ -161,11 +195,14 @@ func (c *Console) inOr(stranger func(http.ResponseWriter, *http.Request) error, 
 			return c.foreign(w, r, v, p, stranger)
 		}
 		c.Kit.SetPreference(r, v.Account.Language, v.Org.Language)
+		if v.Due {
+			return c.factorDue(w, r, v)
+		}
 		if err := v.Rights.Require(p); err != nil {
 			return c.Book.Refusal(r.Context(), v.Actor, audit.Action(p), err)
 		}
 		if v.Rights.Delegated() {
-			if err := c.Book.Entered(r.Context(), v.Actor, v.About.ID); err != nil {
+			if err := c.Desk.Entered(r.Context(), v.Visitor, v.About.ID); err != nil {
 				return err
 			}
 		}
@@ -202,6 +239,9 @@ func (c *Console) own(h handler) func(http.ResponseWriter, *http.Request) error 
 		v.About = v.Visitor.Org
 		v.Slug = v.About.Slug
 		c.Kit.SetPreference(r, v.Account.Language, v.Visitor.Org.Language)
+		if v.Due {
+			return c.factorDue(w, r, v)
+		}
 		if v.Rights, err = c.Guard.Rights(c.DB.Read(r.Context()), v.Actor, v.About.ID); err != nil {
 			return err
 		}
@@ -211,7 +251,11 @@ func (c *Console) own(h handler) func(http.ResponseWriter, *http.Request) error 
 
 // answer runs the handler; a stale proof becomes the page that takes a fresh one.
 func (c *Console) answer(w http.ResponseWriter, r *http.Request, v visit, h handler) error {
-	err := h(w, r, v)
+	var err error
+	if v.Menu, err = c.menu(r, v); err != nil {
+		return err
+	}
+	err = h(w, r, v)
 	if refusal.Is(err, refusal.StepUp) {
 		return c.askProof(w, r, v)
 	}
@@ -289,8 +333,15 @@ func (c *Console) base(v visit, name, title string, args ...any) page.Base {
 		Brand:   page.Brand{Name: v.About.Name, Href: v.About.HomePath()},
 		Account: string(v.Account.ID), Org: string(v.About.ID), Location: v.location(),
 		Me: &page.Me{Name: v.Account.Shown(), Email: v.Account.Email, OrgName: v.Visitor.Org.Name, Href: "/me"}}
-	b.Nav = c.nav(v, name)
-	if v.About.ID != v.Visitor.Org.ID {
+	b.Nav, b.Orgs = c.nav(v, name), v.Menu
+	if !v.Deadline.IsZero() {
+		b.Notices = append(b.Notices, c.deadline(v))
+	}
+	switch {
+	case v.Account.Linked():
+		b.Strip = &page.Strip{Key: "console.strip_linked", Args: []any{"Organisation", v.Visitor.Org.Name, "Person", v.Account.Shown(), "Home", v.HomeOrg.Name},
+			Leave: leavePath, Post: true}
+	case v.About.ID != v.Visitor.Org.ID:
 		b.Strip = &page.Strip{Key: "console.strip", Args: []any{"Organisation", v.About.Name, "Home", v.Visitor.Org.Name}, Leave: v.Visitor.Org.HomePath()}
 	}
 	return b
@@ -313,12 +364,26 @@ func (c *Console) nav(v visit, name string) []page.NavItem {
 	if v.About.Kind != access.Customer {
 		items = append(items, page.NavItem{Key: "nav.orgs." + string(v.About.Kind), Href: v.path("orgs"), Icon: "building", Group: "nav.group.org"})
 	}
+	if v.Rights.May(access.PeopleView) {
+		items = append(items, page.NavItem{Key: "nav.roles", Href: v.path("roles"), Icon: "star", Group: "nav.group.org"})
+	}
+	if withGroups(v.About.Kind) && v.Rights.May(access.GroupManage) {
+		items = append(items, page.NavItem{Key: "nav.groups", Href: v.path("groups"), Icon: "grid", Group: "nav.group.org"})
+	}
+	if v.Rights.May(access.PolicyView) || seesHealth(v) {
+		items = append(items, page.NavItem{Key: "campaign.title", Href: v.path("security"), Icon: "shield", Group: "nav.group.org"})
+	}
+	if v.Rights.May(access.PolicyView) {
+		items = append(items, page.NavItem{Key: "policy.title", Href: v.path("settings/sign-in"), Icon: "key", Group: "nav.group.org"})
+	}
 	items = append(items,
 		page.NavItem{Key: "nav.me", Href: "/me", Icon: "person", Group: "nav.group.me"},
 		page.NavItem{Key: "nav.security", Href: "/me/security", Icon: "shield", Group: "nav.group.me"},
 		page.NavItem{Key: "nav.sessions", Href: "/me/sessions", Icon: "device", Group: "nav.group.me"})
-	current := map[string]string{"dashboard": v.About.HomePath(), "users": v.path("users"), "users.invite": v.path("users"), "user": v.path("users"),
+	current := map[string]string{"dashboard": v.About.HomePath(), "users": v.path("users"), "users.invite": v.path("users"), "user": v.path("users"), "unlink": v.path("users"), "link": "/me",
+		"roles": v.path("roles"), "role": v.path("roles"), "role.new": v.path("roles"), "groups": v.path("groups"), "group": v.path("groups"),
 		"orgs": v.path("orgs"), "org.new": v.path("orgs"), "me": "/me", "me.security": "/me/security", "me.security.app": "/me/security", "me.security.key": "/me/security", "me.recovery": "/me/security", "user.access-code": v.path("users"),
+		"org.policy": v.path("settings/sign-in"), "org.policy.preview": v.path("settings/sign-in"), "campaign": v.path("security"),
 		"me.sessions": "/me/sessions"}[name]
 	for i := range items {
 		items[i].Current = items[i].Href == current

@@ -9,9 +9,11 @@ import (
 	"doorward/internal/account"
 	"doorward/internal/audit"
 	"doorward/internal/factor"
+	"doorward/internal/id"
 	"doorward/internal/license"
 	"doorward/internal/org"
 	"doorward/internal/page"
+	"doorward/internal/sqldb"
 )
 
 // dashboardDoc is the first page of an organisation.
@@ -19,8 +21,9 @@ type dashboardDoc struct {
 	page.Base
 	Kind    access.OrgKind
 	Roles   []string
-	People  *peopleFigures // nil for who may not see people
-	Orgs    bool           // there may be organisations below
+	Names   map[string]string // of own roles among them
+	People  *peopleFigures    // nil for who may not see people
+	Orgs    bool              // there may be organisations below
 	OrgsTo  string
 	Below   []orgRow // the first of them by name
 	Invite  string   // empty for who may not invite
@@ -32,7 +35,8 @@ type dashboardDoc struct {
 type peopleFigures struct {
 	Counts  account.Counts
 	Seats   license.Seats
-	Covered int
+	Covered int // of whom Judged says how many were looked at
+	Judged  int
 	SignIns int
 	Days    []page.Bar
 	Href    string
@@ -40,11 +44,17 @@ type peopleFigures struct {
 
 // Share is how many of the active people have a second factor.
 func (p peopleFigures) Share() float64 {
-	if p.Counts.Active == 0 {
+	if p.Judged == 0 {
 		return 0
 	}
-	return float64(p.Covered) / float64(p.Counts.Active)
+	return float64(p.Covered) / float64(p.Judged)
 }
+
+// Unknown tells whether nobody was looked at, though there are people.
+func (p peopleFigures) Unknown() bool { return p.Judged == 0 && p.Counts.Active > 0 }
+
+// countedLive is up to how many active people the dashboard looks at each one's factors. Above, it shows what was found when they were last judged.
+const countedLive = 1000
 
 // orgsOnDashboard is how many organisations the dashboard lists.
 const orgsOnDashboard = 6
@@ -53,19 +63,20 @@ const orgsOnDashboard = 6
 const daysShown = 14
 
 func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) error {
-	doc := &dashboardDoc{Base: c.base(v, "dashboard", "dashboard.title"), Kind: v.About.Kind, Roles: v.Rights.Roles(),
+	doc := &dashboardDoc{Base: c.base(v, "dashboard", "dashboard.title"), Kind: v.About.Kind, Roles: v.Rights.Roles(), Names: map[string]string{},
 		Orgs: v.About.Kind != access.Customer, OrgsTo: v.path("orgs"), Since: v.Account.LastSignIn}
+	for _, role := range doc.Roles {
+		if name := v.Rights.Name(role); name != "" {
+			doc.Names[role] = name
+		}
+	}
 	if doc.Orgs {
-		list, err := org.Children(c.DB.Read(r.Context()), v.About.ID, groupsOf(v), "", "", orgsOnDashboard)
+		list, _, err := org.List(c.DB.Read(r.Context()), v.About.ID, org.Filter{Groups: groupsOf(v), Most: orgsOnDashboard})
 		if err != nil {
 			return err
 		}
-		for _, o := range list.Orgs {
-			row := orgRow{Org: o}
-			if row.Seats, err = license.SeatsOf(c.DB.Read(r.Context()), o.ID); err != nil {
-				return err
-			}
-			doc.Below = append(doc.Below, row)
+		for _, o := range list {
+			doc.Below = append(doc.Below, orgRow{o})
 		}
 	}
 	if v.Rights.May(access.PeopleInvite) {
@@ -81,7 +92,7 @@ func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) err
 		if f.Seats, err = license.SeatsOf(tx, v.About.ID); err != nil {
 			return err
 		}
-		if f.Covered, err = factor.Covered(tx, v.About.ID); err != nil {
+		if err = f.cover(tx, v.About.ID); err != nil {
 			return err
 		}
 		now := c.Now().In(v.location())
@@ -101,4 +112,16 @@ func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) err
 		doc.People = f
 	}
 	return c.pages.Render(w, r, http.StatusOK, "dashboard", doc)
+}
+
+// cover counts who has a second factor.
+func (p *peopleFigures) cover(tx sqldb.Tx, o id.Org) (err error) {
+	if p.Counts.Active <= countedLive {
+		p.Judged = p.Counts.Active
+		p.Covered, err = factor.Covered(tx, o)
+		return err
+	}
+	h, err := org.HealthOf(tx, o)
+	p.Covered, p.Judged = h.Covered, h.People
+	return err
 }

@@ -23,6 +23,7 @@ const proofCookie = "proof"
 type keyDoc struct {
 	page.Base
 	Options string
+	Start   string // what the name's field starts with
 	Action  string
 	Back    string
 }
@@ -43,17 +44,19 @@ func (c *Console) showKey(w http.ResponseWriter, r *http.Request, v visit, statu
 	if err != nil {
 		return c.sorry(w, r, securityPath, err)
 	}
-	doc := &keyDoc{Base: c.base(v, "me.security.key", "login.enrol.passkey.title"), Options: string(options), Action: securityPath + "/key/confirm", Back: securityPath}
+	doc := &keyDoc{Base: c.base(v, "me.security.key", "login.enrol.passkey.title"), Options: string(options), Start: signin.KeyName(r.UserAgent()),
+		Action: securityPath + "/key/confirm", Back: securityPath}
 	doc.Form, doc.Scripts = f, []string{keysScript}
 	return c.pages.Render(w, r, status, "me.security.key", doc)
 }
 
 func (c *Console) confirmKey(w http.ResponseWriter, r *http.Request, v visit) error {
 	values, err := c.form(w, r, v)
+	var codes []string
 	if err == nil {
 		var t map[string]string
 		if t, err = take(values, "credential", "name"); err == nil {
-			err = c.Desk.ConfirmOwnPasskey(r.Context(), v.Visitor, t["credential"], t["name"])
+			codes, err = c.Desk.ConfirmOwnPasskey(r.Context(), v.Visitor, t["credential"], t["name"])
 		}
 	}
 	if err != nil {
@@ -62,7 +65,16 @@ func (c *Console) confirmKey(w http.ResponseWriter, r *http.Request, v visit) er
 		}
 		return c.showKey(w, r, v, http.StatusUnprocessableEntity, page.FormOf(values, err, "credential"))
 	}
-	return c.done(w, r, securityPath, "me.key_added")
+	return c.added(w, r, v, "me.key_added", codes)
+}
+
+// added answers the form that made a second factor: with the recovery codes, when it was the first one.
+func (c *Console) added(w http.ResponseWriter, r *http.Request, v visit, key string, codes []string) error {
+	if codes == nil {
+		return c.done(w, r, securityPath, key)
+	}
+	c.Kit.SetFlash(w, r, "good", key) // for the page after it
+	return c.showCodes(w, r, v, codes)
 }
 
 // codesDoc shows new recovery codes, once.
@@ -81,6 +93,10 @@ func (c *Console) newCodes(w http.ResponseWriter, r *http.Request, v visit) erro
 	if err != nil {
 		return c.sorry(w, r, securityPath, err)
 	}
+	return c.showCodes(w, r, v, codes)
+}
+
+func (c *Console) showCodes(w http.ResponseWriter, r *http.Request, v visit, codes []string) error {
 	text := v.Visitor.Org.Name + "\n" + v.Account.Email + "\n\n" + strings.Join(codes, "\n") + "\n"
 	return c.pages.Render(w, r, http.StatusOK, "me.recovery", &codesDoc{Base: c.base(v, "me.recovery", "login.recovery-codes.title"), Codes: codes,
 		File: page.NewTextFile(text), Back: securityPath})

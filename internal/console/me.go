@@ -3,10 +3,12 @@ package console
 import (
 	"net/http"
 
+	"doorward/internal/access"
 	"doorward/internal/account"
 	"doorward/internal/factor"
 	"doorward/internal/id"
 	"doorward/internal/locale"
+	"doorward/internal/org"
 	"doorward/internal/page"
 	"doorward/internal/refusal"
 	"doorward/internal/secret"
@@ -19,6 +21,9 @@ type profileDoc struct {
 	Person    account.Account
 	Languages []page.Option
 	Zones     []page.Option
+
+	Organisations []belowRow // where linked accounts of this one live
+	LinkWith      string     // name of the organisation above with whose account this one can be linked; empty: none
 }
 
 func (c *Console) profile(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -31,6 +36,17 @@ func (c *Console) showProfile(w http.ResponseWriter, r *http.Request, v visit, s
 	doc.Languages = append(doc.Languages, page.Option{Value: "", Key: "me.language_org", Chosen: v.Account.Language == ""})
 	for _, l := range locale.Languages {
 		doc.Languages = append(doc.Languages, page.Option{Value: string(l), Text: l.Name(), Chosen: l == v.Account.Language})
+	}
+	var err error
+	if doc.Organisations, err = c.below(r, v); err != nil {
+		return err
+	}
+	if v.Visitor.Org.Kind == access.Customer && !v.Account.Linked() {
+		parent, err := org.Find(c.DB.Read(r.Context()), v.Visitor.Org.Parent)
+		if err != nil {
+			return err
+		}
+		doc.LinkWith = parent.Name
 	}
 	return c.pages.Render(w, r, status, "me", doc)
 }
@@ -61,9 +77,11 @@ type securityDoc struct {
 	Words    []string
 	Fresh    bool
 	Prove    string
-	Codes    int  // recovery codes left
-	HasCodes bool // there is a set, used up or not
-	Last     bool // the one second factor that is left is demanded
+	Codes    int    // recovery codes left
+	HasCodes bool   // there is a set, used up or not
+	CodesOff bool   // too many wrong codes disabled it
+	Last     bool   // the one second factor that is left is demanded
+	Home     string // of a linked account: the organisation where its password and factors live
 }
 
 const securityPath = "/me/security"
@@ -73,6 +91,9 @@ func (c *Console) security(w http.ResponseWriter, r *http.Request, v visit) erro
 }
 
 func (c *Console) showSecurity(w http.ResponseWriter, r *http.Request, v visit, status int, f page.Form) error {
+	if v.Account.Linked() {
+		return c.pages.Render(w, r, status, "me.security", &securityDoc{Base: c.base(v, "me.security", "me.security.title"), Home: v.HomeOrg.Name})
+	}
 	factors, err := factor.List(c.DB.Read(r.Context()), v.Account.ID)
 	if err != nil {
 		return err
@@ -85,7 +106,7 @@ func (c *Console) showSecurity(w http.ResponseWriter, r *http.Request, v visit, 
 		case one.Kind == factor.Password:
 			doc.Own = &factors[i]
 		case one.Kind == factor.Recovery:
-			doc.Codes, doc.HasCodes = one.Left(), true
+			doc.Codes, doc.HasCodes, doc.CodesOff = one.Left(), true, one.State == factor.Disabled
 		case one.State != factor.Pending && one.Kind != factor.AccessCodeKind:
 			doc.Seconds = append(doc.Seconds, one)
 		}
@@ -154,10 +175,11 @@ func (c *Console) showApp(w http.ResponseWriter, r *http.Request, v visit, statu
 
 func (c *Console) confirmApp(w http.ResponseWriter, r *http.Request, v visit) error {
 	values, err := c.form(w, r, v)
+	var codes []string
 	if err == nil {
 		var t map[string]string
 		if t, err = take(values, "code", "name"); err == nil {
-			err = c.Desk.ConfirmOwnTOTP(r.Context(), v.Visitor, t["code"], trim(t["name"]))
+			codes, err = c.Desk.ConfirmOwnTOTP(r.Context(), v.Visitor, t["code"], t["name"])
 		}
 	}
 	if err != nil {
@@ -166,7 +188,7 @@ func (c *Console) confirmApp(w http.ResponseWriter, r *http.Request, v visit) er
 		}
 		return c.showApp(w, r, v, status(w, err), page.FormOf(values, err, "code"))
 	}
-	return c.done(w, r, securityPath, "me.app_added")
+	return c.added(w, r, v, "me.app_added", codes)
 }
 
 func (c *Console) removeFactor(w http.ResponseWriter, r *http.Request, v visit) error {

@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -13,6 +12,8 @@ import (
 	"doorward/internal/org"
 	"doorward/internal/page"
 	"doorward/internal/refusal"
+	"doorward/internal/signin"
+	"doorward/internal/sqldb"
 )
 
 const orgsPerPage = 50
@@ -20,18 +21,35 @@ const orgsPerPage = 50
 // orgsDoc is the list of the organisations below one.
 type orgsDoc struct {
 	page.Base
+	listing
 	Orgs     []orgRow
 	Kind     access.OrgKind // of the one they are below
 	Query    string
+	States   []page.Option
+	Kinds    []page.Option // none below an MSP: all are customers
+	Groups   []page.Option // none where there are none
+	Sorts    []page.Option
 	Filtered bool
+	All      string // the plain list
 	Next     string
 	New      string // empty for who may not make one
 }
 
+// Head returns the head of a column that sorts.
+func (d *orgsDoc) Head(order, label string) *page.Column {
+	return d.head(&d.Base, order, label, order != string(org.ByName))
+}
+
 // orgRow is a line of the list.
-type orgRow struct {
-	org.Org
-	Seats license.Seats
+type orgRow struct{ org.Listed }
+
+// Seats is its limit and use.
+func (o orgRow) Seats() license.Seats { return license.Seats{Limit: o.Limit, Used: o.Used} }
+
+// Tally is how its people stood when they were last judged.
+func (o orgRow) Tally() signin.Tally {
+	h := o.Health
+	return signin.Tally{People: h.People, Covered: h.Covered, Pending: h.Pending, Overdue: h.Overdue, Exempt: h.Exempt}
 }
 
 // groupsOf returns whose groups limit the organisations that are listed; empty when nothing does.
@@ -47,30 +65,60 @@ func (c *Console) orgs(w http.ResponseWriter, r *http.Request, v visit) error {
 		return refusal.New(refusal.NotFound, "error.not_found")
 	}
 	q := r.URL.Query()
-	search, after := q.Get("q"), q.Get("after")
-	if !plainText(search, 200) || !plainText(after, 500) {
-		return refusal.New(refusal.Invalid, "error.query")
-	}
+	doc := &orgsDoc{Base: c.base(v, "orgs", "orgs.title."+string(v.About.Kind)), listing: listed(q, string(org.ByName), "q", "state", "kind", "group"),
+		Kind: v.About.Kind, All: v.path("orgs")}
+	doc.Query = doc.query.Get("q")
+	f := org.Filter{Search: doc.Query, State: access.State(doc.query.Get("state")), Kind: access.OrgKind(doc.query.Get("kind")), Group: id.Group(doc.query.Get("group")),
+		Groups: groupsOf(v), Order: org.Order(doc.sort), After: q.Get("after"), Most: orgsPerPage}
 	tx := c.DB.Read(r.Context())
-	list, err := org.Children(tx, v.About.ID, groupsOf(v), search, after, orgsPerPage)
+	list, next, err := org.List(tx, v.About.ID, f)
 	if err != nil {
 		return err
 	}
-	doc := &orgsDoc{Base: c.base(v, "orgs", "orgs.title."+string(v.About.Kind)), Kind: v.About.Kind, Query: search, Filtered: search != "" || after != ""}
-	for _, o := range list.Orgs {
-		row := orgRow{Org: o}
-		if row.Seats, err = license.SeatsOf(tx, o.ID); err != nil {
-			return err
-		}
-		doc.Orgs = append(doc.Orgs, row)
+	for _, o := range list {
+		doc.Orgs = append(doc.Orgs, orgRow{o})
 	}
-	if list.Next != "" {
-		doc.Next = "?" + url.Values{"q": {search}, "after": {list.Next}}.Encode()
+	groups, err := c.groupsShown(tx, v)
+	if err != nil {
+		return err
+	}
+	doc.offer(f, groups)
+	if next != "" {
+		doc.Next = doc.with("after", next)
 	}
 	if v.Rights.May(access.OrgCreate) {
 		doc.New = v.path("orgs/new")
 	}
 	return c.pages.Render(w, r, http.StatusOK, "orgs", doc)
+}
+
+// groupsShown returns the groups that a visitor may look into: their own where nothing else is seen.
+func (c *Console) groupsShown(tx sqldb.Tx, v visit) ([]access.OrgGroup, error) {
+	if v.Rights.GroupsOnly() {
+		return access.GroupsOf(tx, v.About.ID, v.Account.ID)
+	}
+	return access.Groups(tx, v.About.ID)
+}
+
+// offer sets what can be chosen.
+func (d *orgsDoc) offer(f org.Filter, groups []access.OrgGroup) {
+	d.States = chosen(string(f.State), page.Option{Value: "", Key: "users.state.any"}, page.Option{Value: string(access.Active), Key: "orgs.state.active"},
+		page.Option{Value: string(access.Suspended), Key: "orgs.state.suspended"}, page.Option{Value: string(access.Deleting), Key: "orgs.state.deleting"})
+	if d.Kind == access.Provider {
+		d.Kinds = chosen(string(f.Kind), page.Option{Value: "", Key: "users.state.any"}, page.Option{Value: string(access.MSP), Key: "org.kind.msp"},
+			page.Option{Value: string(access.Customer), Key: "org.kind.customer"})
+	}
+	if len(groups) > 0 {
+		d.Groups = []page.Option{{Value: "", Key: "users.state.any"}}
+		for _, g := range groups {
+			d.Groups = append(d.Groups, page.Option{Value: string(g.ID), Text: g.Name})
+		}
+		chosen(string(f.Group), d.Groups...)
+	}
+	d.Sorts = chosen(d.sort, page.Option{Value: string(org.ByName), Key: "users.sort.name"}, page.Option{Value: string(org.ByName.Down()), Key: "users.sort.name_down"},
+		page.Option{Value: string(org.BySeats.Down()), Key: "orgs.sort.seats_down"}, page.Option{Value: string(org.BySeats), Key: "orgs.sort.seats"},
+		page.Option{Value: string(org.ByCreated.Down()), Key: "users.sort.created_down"}, page.Option{Value: string(org.ByCreated), Key: "users.sort.created"})
+	d.Filtered = d.Query != "" || f.State != "" || f.Kind != "" || f.Group != "" || f.After != ""
 }
 
 // newOrgDoc is the form that makes an organisation.

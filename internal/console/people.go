@@ -19,78 +19,6 @@ import (
 	"doorward/internal/signin"
 )
 
-const peoplePerPage = 50
-
-// peopleDoc is the people list.
-type peopleDoc struct {
-	page.Base
-	People   []personRow
-	Seats    license.Seats
-	Counts   account.Counts
-	Query    string
-	State    string
-	States   []page.Option
-	Filtered bool
-	Next     string
-	Invite   string // empty for who may not
-}
-
-// personRow is a line of the people list.
-type personRow struct {
-	account.Listed
-	Href string
-	Mail string // why the invitation could not be delivered; empty when nothing is wrong
-	Late bool   // the invitation's link has ended
-}
-
-func (c *Console) people(w http.ResponseWriter, r *http.Request, v visit) error {
-	q := r.URL.Query()
-	f := account.Filter{Search: q.Get("q"), State: account.State(q.Get("state")), After: q.Get("after"), Most: peoplePerPage}
-	if !plainText(f.Search, 254) || !plainText(f.After, 400) || !slices.Contains([]account.State{"", account.Invited, account.Active, account.Disabled}, f.State) {
-		return refusal.New(refusal.Invalid, "error.query")
-	}
-	tx := c.DB.Read(r.Context())
-	list, next, err := account.People(tx, v.About.ID, f)
-	if err != nil {
-		return err
-	}
-	doc := &peopleDoc{Base: c.base(v, "users", "users.title"), Query: f.Search, State: string(f.State), Filtered: f.Search != "" || f.State != "" || f.After != ""}
-	for _, a := range list {
-		row := personRow{Listed: a, Href: v.path("users/" + string(a.ID))}
-		if a.State == account.Invited {
-			m, ok, err := outbox.Latest(tx, a.ID, outbox.KindInvite)
-			if err != nil {
-				return err
-			}
-			if ok && m.State == outbox.Dead {
-				row.Mail = m.LastError
-			}
-			row.Late = ok && c.Now().Sub(m.Created) > v.About.Rules.LinkLife
-		}
-		doc.People = append(doc.People, row)
-	}
-	if doc.Seats, err = license.SeatsOf(tx, v.About.ID); err != nil {
-		return err
-	}
-	if doc.Counts, err = account.Count(tx, v.About.ID); err != nil {
-		return err
-	}
-	for _, s := range []string{"", string(account.Active), string(account.Invited), string(account.Disabled)} {
-		key := "users.state.any"
-		if s != "" {
-			key = "users.state." + s
-		}
-		doc.States = append(doc.States, page.Option{Value: s, Key: key, Chosen: s == string(f.State)})
-	}
-	if next != "" {
-		doc.Next = "?" + url.Values{"q": {f.Search}, "state": {string(f.State)}, "after": {next}}.Encode()
-	}
-	if v.Rights.May(access.PeopleInvite) {
-		doc.Invite = v.path("users/invite")
-	}
-	return c.pages.Render(w, r, http.StatusOK, "users", doc)
-}
-
 // plainText tells whether a query value is text of at most that many bytes.
 func plainText(s string, most int) bool {
 	return len(s) <= most && strings.ToValidUTF8(s, "") == s && !strings.ContainsRune(s, 0)
@@ -102,6 +30,8 @@ type inviteDoc struct {
 	Action    string
 	Back      string
 	Roles     []page.Option
+	Groups    []page.Option // none where there are none, or for who may not put people into them
+	Zone      string        // of the time at which the roles end
 	Languages []page.Option
 	Seats     license.Seats
 	Results   []inviteResult // of the addresses that were refused, and those that were not
@@ -115,6 +45,9 @@ type inviteResult struct {
 }
 
 func (c *Console) inviteForm(w http.ResponseWriter, r *http.Request, v visit) error {
+	if !account.MayAdd(v.Actor, v.Rights, v.About.Rules) {
+		return refusal.New(refusal.Forbidden, "policy.invite.refused")
+	}
 	return c.showInvite(w, r, v, http.StatusOK, page.Form{}, nil)
 }
 
@@ -125,7 +58,10 @@ func (c *Console) showInvite(w http.ResponseWriter, r *http.Request, v visit, st
 	if doc.Seats, err = license.SeatsOf(c.DB.Read(r.Context()), v.About.ID); err != nil {
 		return err
 	}
-	doc.Roles = c.roleOptions(v, v.Rights.Assignable(), f.Values["roles"])
+	doc.Roles, doc.Zone = c.roleOptions(v, v.Rights.Assignable(), f.Values["roles"]), v.About.TimeZone
+	if doc.Groups, err = c.groupOptions(r, v); err != nil {
+		return err
+	}
 	for _, l := range locale.Languages {
 		doc.Languages = append(doc.Languages, page.Option{Value: string(l), Text: l.Name(), Chosen: l == v.About.Language})
 	}
@@ -137,28 +73,21 @@ func (c *Console) showInvite(w http.ResponseWriter, r *http.Request, v visit, st
 	return c.pages.Render(w, r, status, "users.invite", doc)
 }
 
-// roleOptions are the check boxes of the roles of the visited organisation; those that may not be given are shown, and say so.
-func (c *Console) roleOptions(v visit, may, chosen []string) []page.Option {
-	var list []page.Option
-	for _, role := range access.Roles(v.About.Kind) {
-		o := page.Option{Value: role, Key: "role." + role, Hint: "role." + string(v.About.Kind) + "." + role + ".hint", Chosen: slices.Contains(chosen, role)}
-		if !slices.Contains(may, role) {
-			o.Refused = "roles.beyond_short"
-		}
-		list = append(list, o)
-	}
-	return list
-}
-
 func (c *Console) invite(w http.ResponseWriter, r *http.Request, v visit) error {
 	values, err := c.form(w, r, v)
 	var results []inviteResult
 	if err == nil {
 		var typed map[string]string
-		if typed, err = take(values, "emails", "language"); err == nil {
+		typed, err = take(values, "emails", "language", "expires_at")
+		until, endFault := account.ParseEnd(typed["expires_at"], v.About.Location(), c.Now())
+		groups, groupFault := groupsIn(values)
+		if err == nil {
+			err = refusal.All(endFault, groupFault)
+		}
+		if err == nil {
 			var out []account.Outcome
 			out, err = c.Directory.Invite(r.Context(), v.Actor, v.About.ID, account.Invitation{Emails: account.SplitEmails(typed["emails"]),
-				Roles: values["roles"], Language: locale.Language(typed["language"])})
+				Roles: values["roles"], Groups: groups, Expires: until, Language: locale.Language(typed["language"])})
 			for _, o := range out {
 				if o.Err != nil && refusal.As(o.Err) == nil {
 					return o.Err
@@ -201,15 +130,26 @@ type personDoc struct {
 	Person   account.Account
 	Roles    []page.Option
 	Held     []access.Assignment
+	Kept     []string          // roles held that the visitor may neither give nor take
+	Ends     []page.Option     // roles whose end can be changed
+	Zone     string            // of the times at which roles end
+	Groups   []access.OrgGroup // that the person is in
+	GroupsAt string            // where they are managed; empty for who may not
+	Grouped  bool              // the person sees only what is in their groups
 	Factors  []factor.Factor
 	Sessions []signin.Session
 	Events   []audit.Event
-	Mail     *outbox.Message // the invitation, while the account is pending
-	At       string          // the page's own address, without a slash at its end
+	Explain  signin.Explanation // why this person can, or cannot, sign in
+	Mail     *outbox.Message    // the invitation, while the account is pending
+	At       string             // the page's own address, without a slash at its end
 
-	MayResend, MayWithdraw, MayDisable, MayRoles, MayReset, MayEnd, MayCode, MaySetup bool
-	Lives                                                                             []page.Option // of a temporary access code
-	Myself                                                                            bool
+	Home string // of a linked account: name of the organisation where its password and factors live
+
+	exception
+
+	MayResend, MayWithdraw, MayDisable, MayRoles, MayReset, MayEnd, MayCode, MaySetup, MayUnlink bool
+	Lives                                                                                        []page.Option // of a temporary access code
+	Myself                                                                                       bool
 }
 
 func (c *Console) person(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -263,6 +203,9 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, v visit, st
 			doc.Mail = &m
 		}
 	}
+	if doc.Explain, err = c.Desk.Explain(r.Context(), v.Actor, v.About.ID, a); err != nil {
+		return err
+	}
 	doc.Myself = a == v.Account.ID
 	pending := doc.Person.State == account.Invited
 	doc.MayResend = pending && v.Rights.MayTouch(access.PeopleResend, held)
@@ -272,21 +215,63 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, v visit, st
 	doc.MayReset = !doc.Myself && len(factor.Seconds(factors, factor.Active))+len(factor.Seconds(factors, factor.Disabled)) > 0 && v.Rights.MayTouch(access.PeopleFactors, held)
 	doc.MaySetup = doc.Person.State == account.Active && v.Rights.MayTouch(access.PeopleFactors, held)
 	doc.MayCode = !doc.Myself && doc.Person.State == account.Active && v.Rights.MayTouch(access.PeopleAccessCode, held)
+	if doc.Person.Linked() {
+		home, err := account.HomeOrg(tx, doc.Person)
+		if err != nil {
+			return err
+		}
+		doc.Home, doc.MaySetup, doc.MayCode, doc.MayReset = home.Name, false, false, false
+		doc.MayUnlink = doc.Person.State == account.Active && v.Rights.MayTouch(access.PeopleEdit, held)
+	}
 	for _, l := range []string{"1h", "4h", "24h"} {
 		doc.Lives = append(doc.Lives, page.Option{Value: l, Key: "user.access_code." + l, Chosen: l == "4h"})
 	}
+	doc.MayExempt = !doc.Myself && !doc.Person.Linked() && v.Rights.MayTouch(access.PolicyEdit, held)
+	doc.Excepted = doc.Person.ExemptUntil.After(c.Now())
 	doc.MayEnd = len(doc.Sessions) > 0 && v.Rights.MayTouch(access.PeopleSessions, held)
 	chosen := held
 	if form.Values.Has("roles") { // the form of the roles came back, not another one
 		chosen = form.Values["roles"]
 	}
-	doc.Roles = c.roleOptions(v, v.Rights.Assignable(), chosen)
+	doc.Roles, doc.Zone = c.roleOptions(v, v.Rights.Assignable(), chosen), v.About.TimeZone
+	if doc.Grouped = slices.ContainsFunc(held, v.Rights.InGroups); doc.Grouped {
+		if doc.Groups, err = access.GroupsOf(tx, v.About.ID, a); err != nil {
+			return err
+		}
+		if v.Rights.May(access.GroupManage) {
+			doc.GroupsAt = v.path("groups")
+		}
+	}
+	for _, o := range doc.Roles {
+		switch {
+		case !doc.MayRoles || !slices.Contains(held, o.Value):
+		case o.Refused != "":
+			doc.Kept = append(doc.Kept, o.Value)
+		default:
+			o.Hint, o.Chosen = "", false
+			doc.Ends = append(doc.Ends, o)
+		}
+	}
 	if v.Rights.Delegated() && r.Method == http.MethodGet {
 		if err := c.Directory.NoteView(r.Context(), v.Actor, v.About.ID, a); err != nil {
 			return err
 		}
 	}
 	return c.pages.Render(w, r, status, "user", doc)
+}
+
+// Said returns a sentence of the explanation in the page's language.
+func (d *personDoc) Said(l signin.Line) string { return l.Text(d.P, d.Location) }
+
+// Outcome says why an attempt did not succeed: the step that failed, or the refusal.
+func (d *personDoc) Outcome(e audit.Event) string {
+	switch e.Action {
+	case audit.SignInFailed:
+		return d.T("explain.step." + e.Reason)
+	case audit.SignInRefused:
+		return d.T("explain.reason." + e.Reason)
+	}
+	return ""
 }
 
 // act runs an operation of a button on the person page.
@@ -344,7 +329,15 @@ func (c *Console) enable(w http.ResponseWriter, r *http.Request, v visit) error 
 
 func (c *Console) roles(w http.ResponseWriter, r *http.Request, v visit) error {
 	return c.act(w, r, v, "user.roles_changed", func(a id.Account, values url.Values) error {
-		return c.Directory.SetRoles(r.Context(), v.Actor, v.About.ID, a, values["roles"])
+		typed, err := take(values, "expires_at")
+		if err != nil {
+			return err
+		}
+		until, fault := account.ParseEnd(typed["expires_at"], v.About.Location(), c.Now())
+		if fault != nil {
+			return fault
+		}
+		return c.Directory.SetRolesUntil(r.Context(), v.Actor, v.About.ID, a, values["roles"], until)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"doorward/internal/page"
 	"doorward/internal/refusal"
@@ -47,7 +48,7 @@ func (c *Console) askProof(w http.ResponseWriter, r *http.Request, v visit) erro
 
 func (c *Console) showProve(w http.ResponseWriter, r *http.Request, v visit, status int, to string, resume bool, fields []kept, f page.Form) error {
 	v.About = v.Visitor.Org // the proof is about the own account, wherever it interrupted
-	proofs, err := c.Desk.Proofs(r.Context(), v.Account.ID)
+	proofs, err := c.Desk.Proofs(r.Context(), v.Home.ID)
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,11 @@ func (c *Console) showProve(w http.ResponseWriter, r *http.Request, v visit, sta
 	doc.Layout = page.LayoutCard
 	doc.Reason = string(refusal.StepUp)
 	doc.Form = f
-	doc.SignIn = v.Visitor.Org.SignInPath() + "?to=" + url.QueryEscape(to)
+	back := to
+	if v.Account.Linked() && !strings.HasPrefix(to, v.Visitor.Org.HomePath()) { // its own pages are not those of the home
+		back = v.Visitor.Org.HomePath()
+	}
+	doc.SignIn = v.HomeOrg.SignInPath() + "?to=" + url.QueryEscape(back)
 	return c.pages.Render(w, r, status, "prove", doc)
 }
 

@@ -15,6 +15,7 @@ import (
 	"doorward/internal/outbox"
 	"doorward/internal/page"
 	"doorward/internal/page/pagetest"
+	"doorward/internal/policy"
 	"doorward/internal/refusal"
 	"doorward/internal/signin"
 )
@@ -63,6 +64,11 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		return c.base(visit{Visitor: signin.Visitor{Account: ada, Org: house}, About: about}, name, title, args...)
 	}
 	own := func(name string) page.Base { return at(house, name, name+".title") }
+	asLinked := func(name string) page.Base {
+		there := bea
+		there.State, there.Home = account.Active, ada.ID
+		return c.base(visit{Visitor: signin.Visitor{Account: there, Org: below, Home: ada, HomeOrg: house}, About: below}, name, name+".title")
+	}
 	failed := func(b page.Base, faults ...*refusal.Error) page.Base {
 		b.Form = page.FormOf(url.Values{"name": {"typed"}, "roles": {"core"}}, refusal.All(faults...))
 		return b
@@ -78,17 +84,45 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		t.Fatal(err)
 	}
 
+	chooser := func(groups ...placeGroup) *chooserDoc {
+		doc := &chooserDoc{Base: at(house, "login.chooser", "choose.title"), Home: house, Groups: groups}
+		doc.Layout, doc.Wide = page.LayoutCard, true
+		return doc
+	}
+	shut, going := below, below
+	shut.State, going.State = access.Suspended, access.Deleting
+	linked := placeRow{Org: below, Post: enterPath, As: "Ada"}
+	everywhere := chooser(placeGroup{"choose.own", []placeRow{{Org: house, Href: house.HomePath()}}}, placeGroup{"page.recent", []placeRow{linked}},
+		placeGroup{"choose.linked", []placeRow{linked}}, placeGroup{"orgs.title.msp", []placeRow{{Org: shut, Href: "/x"}, {Org: going, Href: "/x"}}},
+		placeGroup{"orgs.title.provider", []placeRow{{Org: below, Href: "/x"}}})
+	everywhere.Many, everywhere.Next = true, "?after=x"
+	searched := chooser()
+	searched.Many, searched.Query = true, "zz"
+	two := chooser(placeGroup{"", []placeRow{{Org: below, Href: "/x", Technician: true}, linked}})
+	two.Two, two.Title, two.TitleArgs = true, "choose.two.title", []any{"Organisation", below.Name}
+
 	docs := map[string][]page.Doc{
+		"login.chooser": {everywhere, searched, two, chooser(placeGroup{"choose.own", []placeRow{{Org: house, Post: leavePath}}})},
 		"me": {
 			&profileDoc{Base: own("me"), Person: ada, Languages: options("me.language_org"), Zones: zones("Africa/Cairo", false)},
+			&profileDoc{Base: own("me"), Person: ada, LinkWith: "<b>Contoso</b>", Organisations: []belowRow{
+				{Name: "<b>Fabrikam</b>", Slug: "fabrikam", Email: "ada@fabrikam.example", Open: true, Unlink: "/me/unlink/fabrikam"},
+				{Name: "Tailspin", Slug: "tailspin", Email: "ada@tailspin.example"}}},
 			&profileDoc{Base: failed(own("me"), refusal.Field("username", "username.taken"), refusal.Field("elsewhere", "username.form"))},
 		},
 		"me.security": {
 			&securityDoc{Base: own("me.security"), Own: &word, Seconds: []factor.Factor{app, key, dead}, Rules: page.PasswordRules(15),
 				Words: account.Personal(house, ada), Fresh: true, Prove: provePath(securityPath), HasCodes: true, Codes: 8},
 			&securityDoc{Base: own("me.security"), Own: &word, Seconds: []factor.Factor{key}, Rules: page.PasswordRules(8), HasCodes: true, Codes: 1},
+			&securityDoc{Base: asLinked("me.security"), Home: house.Name},
 			&securityDoc{Base: failed(own("me.security"), refusal.Field("password", "password.wrong")), Rules: page.PasswordRules(1),
 				Prove: provePath(securityPath)},
+		},
+		"unlink": {
+			&unlinkDoc{Base: at(below, "unlink", "unlink.title"), Email: "ada@fabrikam.example", Organisation: below.Name, Home: house.Name, Action: "x", Back: "/me"},
+		},
+		"link": {
+			&joinDoc{Base: own("link"), Email: "ada@fabrikam.example", Organisation: below.Name, HomeEmail: ada.Email, Home: house.Name},
 		},
 		"me.security.app": {
 			&appDoc{Base: at(house, "me.security.app", "login.enrol.totp.title"), Key: []string{"ABCD", "EFGH"}, QR: qr, Action: "x", Back: securityPath},
@@ -123,12 +157,15 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			&resumeDoc{Base: own("prove.resume"), Action: "/me/security/app", Kept: []kept{{"name", "Ada"}}},
 		},
 		"users": {
-			&peopleDoc{Base: at(below, "users", "users.title"), Seats: few, Invite: "x", States: options("users.state.any", "users.state.active"),
-				Next: "?after=x", People: []personRow{
-					{Listed: account.Listed{Account: ada, Roles: []access.Assignment{{Role: access.Viewer}, {Role: access.Core, Expires: ahead}}, Seconds: 1}},
+			&peopleDoc{Base: at(below, "users", "users.title"), Seats: few, Invite: "x", Shows: map[string]bool{"roles": true, "second": true, "state": true, "seen": true, "created": true, "source": true, "username": true},
+				More: true, Next: "?after=x", People: []personRow{
+					{Listed: account.Listed{Account: ada, Roles: []access.Assignment{{Role: access.Viewer}, {Role: access.Core, Expires: ahead}}, Apps: 1}},
 					{Listed: account.Listed{Account: bea}},
 					{Listed: account.Listed{Account: bea}, Mail: "550 no such user"},
 					{Listed: account.Listed{Account: bea}, Late: true},
+					{Listed: account.Listed{Account: account.Account{Email: "tech@contoso.example", Name: "Tech", Username: "tech", State: account.Active, Home: ada.ID},
+						Roles: []access.Assignment{{Role: "rol_1", Name: "<b>Own</b>", Expires: ago}}, Apps: 1, Passkeys: 1}},
+					{Listed: account.Listed{Account: ada, Apps: 1, Passkeys: 1}},
 					{Listed: account.Listed{Account: account.Account{Email: "emil@fabrikam.example", State: account.Disabled}}, Href: "x"},
 				}},
 			&peopleDoc{Base: at(below, "users", "users.title"), Seats: full, Invite: "x", Filtered: true, Query: "zz"},
@@ -136,12 +173,16 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		},
 	}
 
+	everyone := docs["users"][0].(*peopleDoc)
+	everyone.offer(visit{About: below, Rights: access.Rights{Own: []access.Role{{ID: id.New[id.Role](ago), Name: "<b>Own</b>"}}}}, account.Filter{Role: access.Core})
+
 	for _, kind := range []access.OrgKind{access.Provider, access.MSP, access.Customer} {
 		o := house
 		o.Kind = kind
 		days := []page.Bar{{Label: "20", Title: "2026-11-20", Value: 3}, {Label: "21"}}
 		for _, f := range []*peopleFigures{
-			nil, {Seats: full}, {Seats: many, Covered: 2}, {Counts: account.Counts{Active: 4, Invited: 1}, Seats: few, Covered: 1, SignIns: 3, Days: days},
+			nil, {Seats: full}, {Seats: many, Covered: 2}, {Counts: account.Counts{Active: 4, Invited: 1}, Seats: few, Covered: 1, Judged: 4, SignIns: 3, Days: days},
+			{Counts: account.Counts{Active: 4000}, Seats: many},
 		} {
 			docs["dashboard"] = append(docs["dashboard"], &dashboardDoc{Base: at(o, "dashboard", "dashboard.title"), Kind: kind,
 				Roles: access.Roles(kind), Orgs: kind != access.Customer, OrgsTo: "x", Since: ago, People: f, Invite: "x"})
@@ -149,7 +190,7 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 
 		v := visit{About: o}
 		docs["users.invite"] = append(docs["users.invite"],
-			&inviteDoc{Base: at(o, "users.invite", "users.invite.title"), Roles: c.roleOptions(v, access.Roles(kind)[1:], nil), Seats: many},
+			&inviteDoc{Base: at(o, "users.invite", "users.invite.title"), Roles: c.roleOptions(v, access.Roles(kind)[1:], nil), Groups: options("nav.groups"), Zone: "UTC", Seats: many},
 			&inviteDoc{Base: failed(at(o, "users.invite", "users.invite.title"), refusal.Field("emails", "seats.full", "Limit", 5)),
 				Roles: c.roleOptions(v, nil, nil), Seats: few, Invited: 1, Results: []inviteResult{
 					{"ada@fabrikam.example", nil},
@@ -176,11 +217,50 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			&newOrgDoc{Base: failed(at(o, "org.new", "org.new.title."+string(kind)), refusal.Field("slug", "slug.taken")), Kinds: kinds[1:]})
 	}
 
+	for name, list := range ruleSamples(at, failed) {
+		docs[name] = append(docs[name], list...)
+	}
+	excepted := ada
+	excepted.ExemptUntil, excepted.ExemptReason = ahead, "<b>in hospital</b>"
+	docs["user"] = append(docs["user"], &personDoc{Base: at(house, "user", "user.title", "Name", "Ada"), Person: excepted, Zone: "UTC", exception: exception{true, true}},
+		&personDoc{Base: failed(at(house, "user", "user.title", "Name", "Ada"), refusal.Field("exempt_until", "exempt.far", "Most", 90), refusal.Field("exempt_reason", "exempt.reason_missing")),
+			Person: ada, Zone: "UTC", exception: exception{MayExempt: true}})
+
+	for _, kind := range []access.OrgKind{access.Provider, access.MSP, access.Customer} {
+		o := house
+		o.Kind = kind
+		v := visit{About: o}
+		own := access.Role{Kind: kind, Name: "<b>Night</b>", Below: true, Permissions: access.Permissions()}
+		docs["roles"] = append(docs["roles"],
+			&rolesDoc{Base: at(o, "roles", "roles.title"), Kind: kind, New: "x", Builtin: []roleRow{{Key: access.Administrator, People: 2,
+				Areas: rightsOf(func(p access.Permission) (bool, bool) { return access.Reach(kind, access.Administrator, p) })}},
+				Own: []roleRow{{Name: own.Name, Below: kind != access.Customer, People: 1, Href: "x", Areas: rightsOf(own.Where)}, {Name: "Other"}}},
+			&rolesDoc{Base: at(o, "roles", "roles.title"), Kind: kind})
+		docs["role"] = append(docs["role"],
+			&roleDoc{Base: at(o, "role.new", "roles.new"), Kind: kind, Areas: choices(v, nil)},
+			&roleDoc{Base: at(o, "role", "roles.edit", "Name", own.Name), Kind: kind, Areas: choices(v, own.Permissions), Rev: 3, Delete: "x", Name: own.Name},
+			&roleDoc{Base: failed(at(o, "role", "roles.edit", "Name", own.Name), refusal.Field("name", "roles.name_builtin"), refusal.Field("permissions", "roles.permission_missing")),
+				Kind: kind, Areas: choices(v, nil), Rev: 3, Delete: "x", People: 2})
+		if kind == access.Customer {
+			continue
+		}
+		docs["groups"] = append(docs["groups"],
+			&groupsDoc{Base: at(o, "groups", "groups.title"), Kind: kind, Groups: []access.OrgGroup{{Name: "<b>East</b>", Customers: 1204, People: 1}}},
+			&groupsDoc{Base: failed(at(o, "groups", "groups.title"), refusal.Field("name", "groups.name_taken")), Kind: kind})
+		some := members([]account.Member{{ID: "x", Name: "<b>Fabrikam</b>", Note: "fabrikam"}, {ID: "y", Note: "ada@contoso.example"}})
+		docs["group"] = append(docs["group"],
+			&groupDoc{Base: at(o, "group", "groups.one", "Name", "East"), Kind: kind, Group: access.OrgGroup{Name: "East", Customers: 2, People: 2}, Customers: some, People: some,
+				MoreOrgs: "?orgs_after=x", MorePeople: "?people_after=x", FoundOrgs: some, FoundPeople: some, Query: "f", Who: "a"},
+			&groupDoc{Base: failed(at(o, "group", "groups.one", "Name", "East"), refusal.Field("name", "name.missing")), Kind: kind})
+	}
+
 	list := &orgsDoc{Base: at(house, "orgs", "orgs.title.provider"), Kind: access.Provider, Next: "?after=x"}
+	list.offer(org.Filter{Kind: access.MSP}, []access.OrgGroup{{ID: id.New[id.Group](ago), Name: "<i>North</i>"}})
 	for i, state := range []access.State{"active", "suspended", "deleting"} {
-		o := below
-		o.State, o.Kind = state, []access.OrgKind{access.MSP, access.Customer, access.Customer}[i]
-		list.Orgs = append(list.Orgs, orgRow{o, []license.Seats{many, few, full}[i]})
+		seats := []license.Seats{many, few, full}[i]
+		list.Orgs = append(list.Orgs, orgRow{org.Listed{ID: below.ID, Kind: []access.OrgKind{access.MSP, access.Customer, access.Customer}[i], State: state, Slug: below.Slug,
+			Name: below.Name, Created: ago, Limit: seats.Limit, Used: seats.Used, Below: 1204 * i, Health: []org.Health{{}, {People: 4, Covered: 3, Overdue: 1, LastSignIn: ago,
+				Judged: ago}, {Judged: ago}}[i]}})
 	}
 	docs["orgs"] = append(docs["orgs"], list)
 
@@ -192,8 +272,24 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 	gone.State = account.Disabled
 	docs["user"] = append(docs["user"],
 		&personDoc{Base: about, Person: gone, MayDisable: true},
+		&personDoc{Base: about, Person: ada, MayDisable: true, Home: house.Name, MayUnlink: true},
+		&personDoc{Base: about, Person: gone, MayDisable: true, Home: house.Name},
+		&personDoc{Base: about, Person: ada, MayRoles: true, Zone: "Europe/Berlin", Kept: []string{access.Core}, Ends: options("role.editor"), Grouped: true, GroupsAt: "x",
+			Held: []access.Assignment{{Role: access.Editor}, {Name: "<b>Night</b>", Expires: ahead}}, Groups: []access.OrgGroup{{Name: "<b>East</b>"}}},
+		&personDoc{Base: failed(about, refusal.Field("ends_at", "expires.past"), refusal.Field("expires_at", "expires.far", "Most", 10)), Person: ada, MayRoles: true,
+			Zone: "UTC", Ends: options("role.editor"), Grouped: true},
 		&personDoc{Base: about, Person: ada, Held: []access.Assignment{{Role: access.Editor}, {Role: access.Viewer, Expires: ahead}}, Myself: true},
 		&personDoc{Base: failed(about, refusal.Field("reason", "text.long", "Most", 300)), Person: ada, Factors: []factor.Factor{app}, MayReset: true})
+	explained := signin.Explanation{Attempts: []audit.Event{{Action: audit.SignedIn}, {Action: audit.SignInFailed, Reason: string(policy.AskTOTP)},
+		{Action: audit.SignInRefused, Reason: string(policy.NoRole)}}}
+	explained.Verdict, explained.Lines = signin.Explain(signin.Case{State: account.Active, ExemptReason: "<b>x</b>",
+		Facts: policy.Facts{Now: pagetest.Now, Rules: policy.Defaults(), Known: true, Active: true, Roles: 1, Exempt: ahead}})
+	for i, d := range docs["user"] {
+		if d.(*personDoc).Explain = explained; i%2 == 0 {
+			d.(*personDoc).Explain.Attempts = nil
+		}
+	}
+	docs["factor-due"] = []page.Doc{&dueDoc{Base: page.Base{Page: "factor-due", Title: "factor-due.title"}, Organisation: house.Name, SignIn: "x", Identifier: "y"}}
 	return docs
 }
 

@@ -206,7 +206,13 @@ func (b *Browser) Submit(fields ...string) *Browser {
 // SignInFirst signs someone in for the first time: password, authenticator app, dashboard.
 func (b *Browser) SignInFirst(p *Person) *Browser {
 	b.World.T.Helper()
-	b.Password(p).Want("login.enrol").Submit("method", "totp").Want("login.enrol.totp")
+	return b.Password(p).EnrolApp(p).Settle()
+}
+
+// EnrolApp sets up an authenticator app where a sign-in asks for a second factor; the recovery codes are next.
+func (b *Browser) EnrolApp(p *Person) *Browser {
+	b.World.T.Helper()
+	b.Want("login.enrol").Submit("method", "totp").Want("login.enrol.totp")
 	p.Key = strings.ReplaceAll(b.ByID("totp-secret"), " ", "")
 	code, err := factor.CodeAt(p.Key, b.World.Clock.Now())
 	if err != nil {
@@ -214,7 +220,7 @@ func (b *Browser) SignInFirst(p *Person) *Browser {
 	}
 	b.Submit("code", code).Want("login.recovery-codes")
 	p.Recovery = b.Recovery()
-	return b.Settle()
+	return b
 }
 
 // Recovery returns the recovery codes that the page shows.

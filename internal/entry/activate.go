@@ -16,6 +16,7 @@ type passwordDoc struct {
 	Email  string
 	Rules  []page.Rule
 	Words  []string
+	Link   *linkOffer // nil: none
 }
 
 // linkDoc is a page about a link: expired, sent, done.
@@ -56,6 +57,13 @@ func (e *Entry) showPassword(w http.ResponseWriter, r *http.Request, op account.
 	doc := &passwordDoc{Base: p.base(name, name+".title", "Organisation", op.Org.Name), Action: r.URL.Path, Email: op.Account.Email,
 		Rules: page.PasswordRules(op.MinPass), Words: account.Personal(op.Org, op.Account)}
 	doc.Form = f
+	if name == "activate" {
+		var err error
+		doc.Action = account.Activate.Path(secret.Text(r.PathValue("token"))) // also where the form of the link offer came back
+		if doc.Link, err = e.linkOffer(r, op); err != nil {
+			return err
+		}
+	}
 	return e.pages.Render(w, r, code, "choose-password", doc)
 }
 

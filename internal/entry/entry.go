@@ -56,9 +56,12 @@ type Route struct {
 // Routes is the table of the door.
 func (e *Entry) Routes() []Route {
 	return []Route{
-		{"GET /{$}", e.nowhere},
-		{"GET /login", e.nowhere},
-		{"POST /login", e.nowhere},
+		{"GET /{$}", e.start},
+		{"GET /login", e.generalIdentifier},
+		{"POST /login", e.generalBegin},
+		{"GET /login/organisations", e.organisations},
+		{"POST /login/organisations", e.mailOrganisations},
+		{"GET /login/organisations/sent", e.organisationsSent},
 		{"GET /o/{slug}/login", e.identifier},
 		{"POST /o/{slug}/login", e.begin},
 		{"GET /o/{slug}/forgot", e.forgot},
@@ -73,6 +76,7 @@ func (e *Entry) Routes() []Route {
 		{"POST /login/mail-code", e.mailCode},
 		{"POST /login/mail-code-again", e.mailCodeAgain},
 		{"POST /o/{slug}/login/passkey", e.passkeyStart},
+		{"POST /login/passkey-start", e.generalPasskeyStart},
 		{"POST /login/passkey-alone", e.passkeyAlone},
 		{"POST /login/passkey", e.passkey},
 		{"POST /login/way", e.way},
@@ -82,12 +86,14 @@ func (e *Entry) Routes() []Route {
 		{"POST /login/enrol-passkey", e.enrolPasskey},
 		{"POST /login/not-now", e.notNow},
 		{"POST /login/recovery-codes", e.saved},
-		{"GET /login/recovery-codes.txt", e.download},
 		{"POST /login/passkey-offer", e.offer},
 		{"POST /login/enrol-totp", e.enrolTOTP},
+		{"POST /login/mfa-notice", e.mfaNotice},
 		{"GET /activate/{token}", e.activate},
 		{"POST /activate/{token}", e.useActivation},
 		{"POST /activate/{token}/again", e.askActivation},
+		{"POST /activate/{token}/link", e.linkActivation},
+		{"GET /activate/link", e.backToActivation},
 		{"GET /reset/{token}", e.reset},
 		{"POST /reset/{token}", e.useReset},
 		{"GET /setup/{token}", e.setup},
@@ -99,16 +105,10 @@ func (e *Entry) Routes() []Route {
 	}
 }
 
-// nowhere answers the addresses that the general sign-in will have.
-func (e *Entry) nowhere(http.ResponseWriter, *http.Request) error {
-	return refusal.New(refusal.NotFound, "entry.nowhere")
-}
-
 // place is the organisation that a page speaks for; its zero Org is one that does not exist, which looks like one without a name.
 type place struct {
-	Org    org.Org
-	Parent org.Org // of a customer
-	Slug   string  // as it stands in the address
+	Org  org.Org
+	Slug string // as it stands in the address
 }
 
 // mostSlug is the longest tenant domain that is looked at, in bytes: no organisation has a longer one, and attempts keep it.
@@ -119,8 +119,7 @@ func (e *Entry) place(r *http.Request, slug string) (place, error) {
 	if len(slug) > mostSlug {
 		return p, refusal.New(refusal.NotFound, "error.not_found")
 	}
-	tx := e.DB.Read(r.Context())
-	o, err := org.BySlug(tx, slug)
+	o, err := org.BySlug(e.DB.Read(r.Context()), slug)
 	if refusal.Is(err, refusal.NotFound) {
 		e.Kit.SetPreference(r, "", "")
 		return p, nil
@@ -130,10 +129,7 @@ func (e *Entry) place(r *http.Request, slug string) (place, error) {
 	}
 	p.Org = o
 	e.Kit.SetPreference(r, "", o.Language)
-	if o.Kind == access.Customer {
-		p.Parent, err = org.Find(tx, o.Parent)
-	}
-	return p, err
+	return p, nil
 }
 
 // base starts a page of the door.
@@ -142,7 +138,23 @@ func (p place) base(name, title string, args ...any) page.Base {
 }
 
 // path is the address of a page of the door. The tenant domain is escaped: as somebody typed it, it may hold anything.
-func (p place) path(rest string) string { return "/o/" + url.PathEscape(p.Slug) + "/" + rest }
+func (p place) path(rest string) string {
+	if p.general() {
+		return "/" + rest
+	}
+	return "/o/" + url.PathEscape(p.Slug) + "/" + rest
+}
+
+// general tells whether it is the general sign-in, which is no organisation's.
+func (p place) general() bool { return p.Slug == "" }
+
+// forgot is where who forgot the password goes on: at the general page that is known once the organisation is.
+func (p place) forgot() string {
+	if p.general() {
+		return p.path("login/organisations")
+	}
+	return p.path("forgot")
+}
 
 // sessionCookie is the name of the session's cookie, sessionSecret what this browser holds.
 const sessionCookie = "session"
@@ -247,7 +259,7 @@ func (e *Entry) signedInAs(r *http.Request, b *page.Base) error {
 	return nil
 }
 
-// logout ends the session and goes back to the organisation's welcome page.
+// logout ends the session and goes back to the organisation's welcome page, or to the general sign-in when there is none.
 func (e *Entry) logout(w http.ResponseWriter, r *http.Request) error {
 	v, ok, err := e.visitor(r)
 	if err != nil {
@@ -260,7 +272,7 @@ func (e *Entry) logout(w http.ResponseWriter, r *http.Request) error {
 	}
 	e.Kit.SetCookie(w, sessionCookie, "", -1)
 	if !ok {
-		return seeOther(w, r, "/")
+		return seeOther(w, r, anywhere.path("login"))
 	}
 	e.Kit.SetFlash(w, r, "good", "logout.done")
 	return seeOther(w, r, v.Org.HomePath())

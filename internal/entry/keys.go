@@ -3,7 +3,6 @@ package entry
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"doorward/internal/page"
 	"doorward/internal/refusal"
@@ -16,11 +15,19 @@ func (e *Entry) passkeyStart(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return e.passkeyStartAt(w, r, p)
+}
+
+func (e *Entry) generalPasskeyStart(w http.ResponseWriter, r *http.Request) error {
+	return e.passkeyStartAt(w, r, anywhere)
+}
+
+func (e *Entry) passkeyStartAt(w http.ResponseWriter, r *http.Request, p place) error {
 	v, _, err := form(w, r, "to")
 	if err != nil {
 		return err
 	}
-	k, options, err := e.Desk.PasskeyStart(r.Context(), signin.Start{Org: p.Org, Slug: p.Slug, To: page.LocalPath(v["to"]), Client: e.Client(r)}, e.passkeyKey(r))
+	k, options, err := e.Desk.PasskeyStart(r.Context(), signin.Start{General: p.general(), Org: p.Org, Slug: p.Slug, To: page.LocalPath(v["to"]), Client: e.Client(r)}, e.passkeyKey(r))
 	if err != nil {
 		return err
 	}
@@ -72,7 +79,10 @@ func (e *Entry) finished(w http.ResponseWriter, r *http.Request, p signin.Progre
 	if p.Finished.Device != "" {
 		e.Kit.SetCookie(w, deviceCookie, string(p.Finished.Device), deviceLives)
 	}
-	return seeOther(w, r, p.Finished.To)
+	if p.Attempt.Proved.General {
+		e.Kit.SetCookie(w, tenantCookie, p.Attempt.Proved.Slug, tenantLives)
+	}
+	return seeOther(w, r, land(*p.Finished))
 }
 
 func (e *Entry) passkey(w http.ResponseWriter, r *http.Request) error {
@@ -120,30 +130,21 @@ func (e *Entry) saved(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// download gives the recovery codes of a sign-in under way as a text file.
-func (e *Entry) download(w http.ResponseWriter, r *http.Request) error {
-	k, err := e.key(r, r.URL.Query().Get("attempt"))
-	if err != nil {
-		return err
-	}
-	v, err := e.Desk.View(r.Context(), k)
-	if err != nil {
-		return err
-	}
-	if len(v.Codes) == 0 {
-		return signin.ErrStartAgain
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="recovery-codes.txt"`)
-	_, err = w.Write([]byte(v.Org.Name + "\n" + v.Account.Email + "\n\n" + strings.Join(v.Codes, "\n") + "\n"))
-	return err
-}
-
 func (e *Entry) offer(w http.ResponseWriter, r *http.Request) error {
 	return e.answer(w, r, "choice", func(k signin.Key, v map[string]string) (signin.Progress, error) {
 		if v["choice"] != "now" && v["choice"] != "later" {
 			return signin.Progress{}, refusal.Field("choice", "login.enrol.unknown")
 		}
 		return e.Desk.Offer(r.Context(), k, v["choice"] == "now", e.Client(r), e.held(r))
+	})
+}
+
+// mfaNotice answers the notice of a second factor that will be demanded.
+func (e *Entry) mfaNotice(w http.ResponseWriter, r *http.Request) error {
+	return e.answer(w, r, "choice", func(k signin.Key, v map[string]string) (signin.Progress, error) {
+		if v["choice"] != "now" && v["choice"] != "later" {
+			return signin.Progress{}, refusal.Field("choice", "login.enrol.unknown")
+		}
+		return e.Desk.Notice(r.Context(), k, v["choice"] == "now", e.Client(r), e.held(r))
 	})
 }

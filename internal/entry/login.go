@@ -3,10 +3,13 @@ package entry
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"doorward/internal/access"
 	"doorward/internal/factor"
+	"doorward/internal/org"
 	"doorward/internal/page"
 	"doorward/internal/policy"
 	"doorward/internal/refusal"
@@ -22,6 +25,7 @@ type identifierDoc struct {
 	ParentName string // "Sign in with your … account"; empty: no such button
 	ParentHref string
 	Forgot     string
+	Anywhere   bool   // the general sign-in
 	Passkey    string // where a page with a script asks for a passkey's challenge
 }
 
@@ -34,15 +38,22 @@ func (e *Entry) identifier(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *Entry) showIdentifier(w http.ResponseWriter, r *http.Request, p place, code int, to string, f page.Form) error {
-	doc := &identifierDoc{Base: p.base("login.identifier", "login.identifier.title"), Action: p.path("login"), To: to, Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}
+	doc := &identifierDoc{Base: p.base("login.identifier", "login.identifier.title"), Action: p.path("login"), To: to, Forgot: p.forgot(), Passkey: p.path("login/passkey")}
+	if doc.Anywhere = p.general(); doc.Anywhere {
+		doc.Passkey = "/login/passkey-start" // /login/passkey is a step
+	}
 	doc.Form, doc.Scripts = f, []string{keysScript}
-	if p.Parent.ID != "" {
-		doc.ParentName = p.Parent.Name
+	if p.Org.Kind == access.Customer {
+		parent, err := org.Find(e.DB.Read(r.Context()), p.Org.Parent)
+		if err != nil {
+			return err
+		}
+		doc.ParentName = parent.Name
 		back := p.Org.HomePath()
 		if to != "" {
 			back = to
 		}
-		doc.ParentHref = p.Parent.SignInPath() + "?to=" + url.QueryEscape(back)
+		doc.ParentHref = parent.SignInPath() + "?to=" + url.QueryEscape(back)
 	}
 	if err := e.signedInAs(r, &doc.Base); err != nil {
 		return err
@@ -55,11 +66,15 @@ func (e *Entry) begin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return e.beginAt(w, r, p)
+}
+
+func (e *Entry) beginAt(w http.ResponseWriter, r *http.Request, p place) error {
 	v, f, err := form(w, r, "identifier", "to")
 	to := page.LocalPath(v["to"])
 	if err == nil {
 		var pr signin.Progress
-		pr, err = e.Desk.Begin(r.Context(), signin.Start{Org: p.Org, Slug: p.Slug, Identifier: v["identifier"], To: to, Client: e.Client(r)})
+		pr, err = e.Desk.Begin(r.Context(), signin.Start{General: p.general(), Org: p.Org, Slug: p.Slug, Identifier: v["identifier"], To: to, Client: e.Client(r)})
 		if err == nil {
 			e.keep(w, r, pr.Key)
 			return seeOther(w, r, nextPath(pr.Attempt))
@@ -95,15 +110,21 @@ type stepDoc struct {
 	Identifier string
 	Restart    string // another identifier
 	Forgot     string
+	Anywhere   bool     // the organisation is asked for too
+	Tenant     string   // the one of the last time
 	Email      string   // where a code was mailed, shortened
 	Key        []string // the new authenticator app's key as text
 	QR         page.QR
 	Options    string // what the browser needs for a key
+	Start      string // what the field for a new key's name starts with
 	Offered    bool   // the key is one more, not the first second factor
 	Codes      []string
-	Download   string   // of the codes
-	Ways       []string // other ways to prove the second factor
-	Remember   int      // days for which this device may be remembered; 0: not at all
+	File       page.TextFile // the codes
+	Ways       []string      // other ways to prove the second factor
+	MayEnrol   []policy.Kind // which second factors
+	Deadline   time.Time     // when one will be demanded
+	DaysLeft   int
+	Remember   int // days for which this device may be remembered; 0: not at all
 	Asks       []ask
 	RefusedOrg string
 	Home       string // the own organisation, for who was refused elsewhere
@@ -151,6 +172,7 @@ var stepPages = map[policy.Step]struct{ name, title string }{
 	policy.EnrolPasskey:  {"login.enrol.passkey", "login.enrol.passkey.title"},
 	policy.ShowRecovery:  {"login.recovery-codes", "login.recovery-codes.title"},
 	policy.OfferPasskey:  {"login.passkey-offer", "login.passkey-offer.title"},
+	policy.Notice:        {"login.mfa-notice", "login.mfa-notice.title"},
 	policy.ProveMailbox:  {"login.mail-code", "login.mail-code.title"},
 	policy.ChooseFactor:  {"login.enrol", "login.enrol.title"},
 	policy.EnrolTOTP:     {"login.enrol.totp", "login.enrol.totp.title"},
@@ -158,10 +180,9 @@ var stepPages = map[policy.Step]struct{ name, title string }{
 }
 
 func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code int, f page.Form) error {
-	p, err := e.place(r, v.Attempt.Proved.Slug)
-	if err != nil {
-		return err
-	}
+	p := place{Org: v.Org, Slug: v.Attempt.Proved.Slug}
+	e.Kit.SetPreference(r, "", p.Org.Language)
+	var err error
 	if v.Attempt.Proved.Password > 0 { // before, a person's language would tell that there is an account
 		e.Kit.SetPreference(r, v.Account.Language, p.Org.Language)
 	}
@@ -170,8 +191,11 @@ func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code
 		return signin.ErrStartAgain
 	}
 	doc := &stepDoc{Base: p.base(step.name, step.title), Attempt: string(v.Attempt.ID), Identifier: v.Attempt.Identifier,
-		Restart: identifierPath(p, v.Attempt.Proved.To), Forgot: p.path("forgot"), Ref: v.Attempt.Proved.Request}
+		Restart: identifierPath(p, v.Attempt.Proved.To), Forgot: p.forgot(), Ref: v.Attempt.Proved.Request}
 	doc.Form = f
+	if v.Attempt.Unplaced() {
+		doc.Title, doc.Anywhere, doc.Tenant = "login.general.title", true, e.rememberedTenant(r)
+	}
 	switch v.Decision.Step {
 	case policy.AskPasskey, policy.AskTOTP, policy.AskRecovery, policy.AskAccessCode:
 		for _, w := range v.Ways {
@@ -182,10 +206,15 @@ func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code
 		doc.Remember = int(v.Remember / (24 * time.Hour))
 		doc.useKeys(v)
 	case policy.EnrolPasskey:
-		doc.Offered = v.Attempt.Proved.Second > 0
+		doc.Offered, doc.Start = v.Attempt.Proved.Second > 0, signin.KeyName(r.UserAgent())
 		doc.useKeys(v)
 	case policy.ShowRecovery:
-		doc.Codes, doc.Download = v.Codes, "/login/recovery-codes.txt?attempt="+doc.Attempt
+		doc.Codes = v.Codes
+		doc.File = page.NewTextFile(v.Org.Name + "\n" + v.Account.Email + "\n\n" + strings.Join(v.Codes, "\n") + "\n")
+	case policy.ChooseFactor:
+		doc.MayEnrol = v.MayEnrol
+	case policy.Notice:
+		doc.notice(p, v.Deadline, e.Desk.Now())
 	case policy.ProveMailbox:
 		doc.Email = veil(v.Account.Email)
 	case policy.EnrolTOTP:
@@ -202,9 +231,25 @@ func (e *Entry) show(w http.ResponseWriter, r *http.Request, v signin.View, code
 	return e.pages.Render(w, r, code, step.name, doc)
 }
 
+// MayUse tells whether a kind of second factor may be enrolled.
+func (d *stepDoc) MayUse(kind string) bool { return slices.Contains(d.MayEnrol, policy.Kind(kind)) }
+
+// notice makes it the page that tells of a second factor which will be demanded.
+func (d *stepDoc) notice(p place, deadline, now time.Time) {
+	d.Deadline, d.DaysLeft = deadline.In(p.Org.Location()), DaysLeft(deadline, now)
+}
+
+// DaysLeft is how many days are left until a deadline, the one that has begun included.
+func DaysLeft(deadline, now time.Time) int {
+	return max(0, int((deadline.Sub(now)+24*time.Hour-1)/(24*time.Hour)))
+}
+
 // refuse makes it the page of a refusal: what is the matter, and who can help.
 func (d *stepDoc) refuse(p place, v signin.View) {
-	d.Reason, d.RefusedOrg = string(v.Decision.Reason), p.Org.Name
+	d.Reason, d.RefusedOrg = string(v.Decision.Reason), v.Refused.Name
+	if v.Refused.ID != p.Org.ID {
+		d.Home = p.path("login")
+	}
 	if v.Decision.Reason == policy.NotAdded {
 		d.RefusedOrg, d.Home = v.Attempt.Proved.Target, p.path("login")
 	} else {
@@ -280,8 +325,8 @@ func (e *Entry) answer(w http.ResponseWriter, r *http.Request, fields string, ta
 }
 
 func (e *Entry) password(w http.ResponseWriter, r *http.Request) error {
-	return e.answer(w, r, "password", func(k signin.Key, v map[string]string) (signin.Progress, error) {
-		return e.Desk.Password(r.Context(), k, secret.Text(v["password"]), e.Client(r), e.held(r))
+	return e.answer(w, r, "password tenant", func(k signin.Key, v map[string]string) (signin.Progress, error) {
+		return e.Desk.PasswordAt(r.Context(), k, v["tenant"], secret.Text(v["password"]), e.Client(r), e.held(r))
 	})
 }
 

@@ -33,7 +33,7 @@ func samples(t *testing.T) map[string][]page.Doc {
 	t.Helper()
 	contoso := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.MSP, Slug: "contoso", Name: "Contoso & Söhne"}
 	fabrikam := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.Customer, Slug: "fabrikam", Name: "<b>Fabrikam</b>"}
-	here, nowhere := place{Org: fabrikam, Parent: contoso, Slug: "fabrikam"}, place{Slug: "no-such-place"}
+	here, nowhere := place{Org: fabrikam, Slug: "fabrikam"}, place{Slug: "no-such-place"}
 	me := &page.Me{Name: "Ada O’Neil", Email: "ada@contoso.example", OrgName: contoso.Name, Href: contoso.HomePath()}
 	failed := func(b page.Base, faults ...*refusal.Error) page.Base {
 		b.Form = page.FormOf(url.Values{"identifier": {"ada"}, "password": {"secret"}}, refusal.All(faults...), "password")
@@ -70,11 +70,26 @@ func samples(t *testing.T) map[string][]page.Doc {
 			&linkDoc{Base: place{}.base("error", "reset.expired.title"), Lead: lead, Offer: offer, Ref: "abcd1234"})
 	}
 
+	asked := anywhere.base("login.organisations", "organisations.title")
+	docs["login.organisations"] = []page.Doc{&forgotDoc{Base: asked, Login: anywhere.path("login")},
+		&forgotDoc{Base: failed(asked, refusal.Field("identifier", "email.form")), Login: anywhere.path("login")}}
+	docs["forgot.sent"] = append(docs["forgot.sent"], &linkDoc{Base: anywhere.base("login.organisations.sent", "forgot.sent.title"), Login: "/login"})
+	general := anywhere.base("login.password", "login.general.title")
+	for _, tenant := range []string{"", "fabrikam"} {
+		docs["login.password"] = append(docs["login.password"],
+			&stepDoc{Base: general, Attempt: "att", Identifier: "ada", Restart: "/login", Forgot: anywhere.forgot(), Anywhere: true, Tenant: tenant},
+			&stepDoc{Base: failed(general, refusal.Field("tenant", "login.tenant.form"), refusal.Field("password", "password.missing")),
+				Attempt: "att", Identifier: "ada", Restart: "/login", Forgot: anywhere.forgot(), Anywhere: true, Tenant: tenant})
+	}
+
 	for _, name := range []string{"activate", "reset", setupPage} {
 		base := here.base(name, name+".title", "Organisation", fabrikam.Name)
 		rules := page.PasswordRules(15)
 		docs["choose-password"] = append(docs["choose-password"],
 			&passwordDoc{Base: base, Action: "x", Email: "ada@fabrikam.example", Rules: rules, Words: []string{"fabrikam", "ada"}},
+			&passwordDoc{Base: base, Action: "x", Email: "ada@fabrikam.example", Rules: rules, Link: &linkOffer{Action: "x", Home: contoso.Name}},
+			&passwordDoc{Base: base, Action: "x", Email: "ada@fabrikam.example", Rules: rules, Link: &linkOffer{Action: "x", Home: contoso.Name, Email: me.Email}},
+			&passwordDoc{Base: base, Action: "x", Email: "ada@fabrikam.example", Rules: rules, Link: &linkOffer{Action: "x", Home: contoso.Name, Email: me.Email, Name: me.Name}},
 			&passwordDoc{Base: failed(base, refusal.Field("new_password", "password.too_short", "Least", 15),
 				refusal.Field("confirm_password", "password.differs")), Rules: rules})
 	}
@@ -91,6 +106,7 @@ func samples(t *testing.T) map[string][]page.Doc {
 		again.Me = me
 		refused := &identifierDoc{Base: failed(login, factor.ErrPasskeyUV), Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}
 		docs["login.identifier"] = append(docs["login.identifier"],
+			&identifierDoc{Base: anywhere.base("login.identifier", "login.identifier.title"), Anywhere: true, Forgot: anywhere.forgot(), Passkey: "/login/passkey-start"},
 			&identifierDoc{Base: login, Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}, again, refused)
 	}
 
@@ -101,6 +117,10 @@ func samples(t *testing.T) map[string][]page.Doc {
 		base := here.base(at.name, at.title)
 		doc := stepDoc{Base: base, Attempt: "att", Identifier: "ada@fabrikam.example", Restart: here.path("login"), Forgot: here.path("forgot")}
 		switch step {
+		case policy.ChooseFactor:
+			doc.MayEnrol = policy.Kinds()
+		case policy.Notice:
+			doc.notice(here, pagetest.Now.Add(30*time.Hour), pagetest.Now)
 		case policy.ProveMailbox:
 			doc.Email = veil("ada@fabrikam.example")
 		case policy.EnrolTOTP:
@@ -119,7 +139,7 @@ func samples(t *testing.T) map[string][]page.Doc {
 		policy.OrgDeleting, policy.FactorDisabled} {
 		for _, asks := range [][]account.Account{administrators, nil} {
 			doc := &stepDoc{Base: here.base("login.denied", ""), Identifier: "ada@fabrikam.example", Restart: here.path("login"), Ref: "abcd1234"}
-			doc.refuse(here, signin.View{Decision: policy.Decision{Step: policy.Refuse, Reason: reason}, Asks: asks,
+			doc.refuse(here, signin.View{Refused: fabrikam, Decision: policy.Decision{Step: policy.Refuse, Reason: reason}, Asks: asks,
 				Attempt: signin.Attempt{Proved: signin.Proved{Target: "northwind"}}})
 			docs["login.denied"] = append(docs["login.denied"], doc)
 		}

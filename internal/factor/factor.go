@@ -3,9 +3,15 @@
 package factor
 
 import (
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"doorward/internal/id"
+	"doorward/internal/refusal"
 	"doorward/internal/secret"
 	"doorward/internal/sqldb"
 )
@@ -73,6 +79,34 @@ func Seconds(list []Factor, s State) []Factor {
 	return out
 }
 
+// mostName is the longest name of a factor, in characters.
+const mostName = 60
+
+// CleanName returns the name that someone gives a factor without the space around and between its words, or a refusal at the field "name"
+// when it is too long or holds what nobody sees: control and format characters, such as those that turn the reading direction. An empty one
+// stays empty.
+func CleanName(s string) (string, *refusal.Error) {
+	if len(s) > 8*mostName { // not looked at any further
+		return "", refusal.Field("name", "text.long", "Most", mostName)
+	}
+	if !utf8.ValidString(s) {
+		return "", refusal.Field("name", "name.form")
+	}
+	s = strings.Join(strings.Fields(norm.NFC.String(s)), " ")
+	for _, c := range s {
+		if unicode.IsControl(c) || unicode.Is(unicode.Cf, c) && c != '\u200d' { // U+200D joins emoji
+			return "", refusal.Field("name", "name.form")
+		}
+	}
+	if strings.Trim(s, "\u200d ") == "" {
+		s = ""
+	}
+	if utf8.RuneCountInString(s) > mostName {
+		return "", refusal.Field("name", "text.long", "Most", mostName)
+	}
+	return s, nil
+}
+
 // Covered returns how many of an organisation's active accounts have an active second factor.
 func Covered(tx sqldb.Tx, org id.Org) (int, error) {
 	return sqldb.One(tx, sqldb.Value[int], `select count(*) from accounts a where a.org_id = $1 and a.state = 'active' and exists
@@ -102,6 +136,30 @@ func RemoveSeconds(tx sqldb.Tx, account id.Account) ([]string, error) {
 		}
 	}
 	return out, err
+}
+
+// RemoveDisabled deletes the second factors of an account that are disabled, and returns their kinds.
+func RemoveDisabled(tx sqldb.Tx, account id.Account) ([]string, error) {
+	return sqldb.All(tx, sqldb.Value[string], `delete from factors where account_id = $1 and kind in ('totp', 'passkey') and state = 'disabled' returning kind`, account)
+}
+
+// RemoveStandIns deletes what stands in for the second factors of an account: recovery codes and temporary codes.
+func RemoveStandIns(tx sqldb.Tx, account id.Account) error {
+	_, err := tx.Exec(`delete from factors where account_id = $1 and kind in ('recovery', 'access-code')`, account)
+	return err
+}
+
+// RemoveAll deletes all factors of an account, its password too: from now on it is proved elsewhere.
+func RemoveAll(tx sqldb.Tx, account id.Account) error {
+	_, err := tx.Exec(`delete from factors where account_id = $1`, account)
+	return err
+}
+
+// DropPending deletes the apps and keys of an account that somebody began to set up: whatever revokes the account does it, so that its owner never
+// confirms one whose secret another person has seen.
+func DropPending(tx sqldb.Tx, account id.Account) error {
+	_, err := tx.Exec(`delete from factors where account_id = $1 and state = 'pending'`, account)
+	return err
 }
 
 // Reseal seals with the current key what an older key sealed, and returns how many rows it changed.

@@ -8,9 +8,7 @@ import (
 	"errors"
 	"math/big"
 	"net/url"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
@@ -128,70 +126,109 @@ func (r *Relying) Begin(tx sqldb.Tx, now time.Time, org id.Org, account id.Accou
 	return json.Marshal(options.Response)
 }
 
-// Finish takes the browser's answer to Begin (RegistrationResponseJSON): the pending passkey becomes active under that name. The challenge is
-// good once, whatever the answer. verified tells whether the authenticator verified the person.
-func (r *Relying) Finish(tx sqldb.Tx, now time.Time, account id.Account, answer, name string) (f id.Factor, verified bool, err error) {
-	name, fault := passkeyName(name)
+// registered is an answer to Begin that was judged right, not kept yet.
+type registered struct {
+	pending Factor
+	name    string
+	data    passkeyData
+}
+
+// judge looks at the browser's answer to an account's pending passkey and changes nothing.
+func (r *Relying) judge(tx sqldb.Tx, now time.Time, account id.Account, answer, name string) (registered, error) {
+	name, fault := CleanName(name)
+	if fault == nil && name == "" { // several keys are told apart by it
+		fault = refusal.Field("name", "passkey.nameless")
+	}
 	if fault != nil {
-		return "", false, fault
+		return registered{}, fault
 	}
 	row, err := sqldb.One(tx, scan, `select `+columns+` from factors where account_id = $1 and kind = 'passkey' and state = 'pending'`, account)
 	if errors.Is(err, sqldb.ErrNone) {
-		return "", false, ErrPasskeyOld
+		return registered{}, ErrPasskeyOld
 	}
 	if err != nil {
-		return "", false, err
+		return registered{}, err
 	}
 	var d passkeyData
 	if err := json.Unmarshal([]byte(row.data), &d); err != nil {
-		return "", false, err
+		return registered{}, err
 	}
 	if d.Ceremony == nil || !now.Before(sqldb.At(d.Until)) || d.Host != r.Host {
-		return "", false, ErrPasskeyOld
+		return registered{}, ErrPasskeyOld
 	}
 	parsed, err := parse(answer, protocol.ParseCredentialCreationResponseBytes)
 	if err != nil {
-		return "", false, err
+		return registered{}, err
 	}
 	credential, err := r.party.CreateCredential(holder{handle: d.Handle}, *d.Ceremony, parsed)
 	if err != nil {
-		return "", false, ErrPasskey // what the library says of a forged answer is nobody's business
+		return registered{}, ErrPasskey // what the library says of a forged answer is nobody's business
 	}
 	if !sound(credential.PublicKey) {
-		return "", false, ErrPasskey
-	}
-	taken, err := sqldb.One(tx, sqldb.Value[int], `select count(*) from factors where kind = 'passkey' and lookup = $1`, lookupOf(credential.ID))
-	if err != nil {
-		return "", false, err
-	}
-	if taken > 0 {
-		return "", false, ErrPasskeyHeld
+		return registered{}, ErrPasskey
 	}
 	// The attestation is not looked at again, and can be long.
 	credential.Attestation = webauthn.CredentialAttestation{}
-	text, err := json.Marshal(passkeyData{Handle: d.Handle, Host: r.Host, Credential: credential})
-	if err != nil {
-		return "", false, err
-	}
-	n, err := tx.Exec(`update factors set state = 'active', name = $1, lookup = $2, data = $3, counter = $4, created_at = $5, last_used_at = $5
-		where id = $6 and state = 'pending'`, name, lookupOf(credential.ID), string(text), int64(credential.Authenticator.SignCount), sqldb.Micros(now), row.ID)
-	if err != nil {
-		return "", false, err
-	}
-	if n == 0 {
-		return "", false, ErrPasskeyOld
-	}
-	return row.ID, credential.Flags.UserVerified, nil
+	return registered{row, name, passkeyData{Handle: d.Handle, Host: r.Host, Credential: credential}}, nil
 }
 
-// sound tells whether a public key (COSE_Key, RFC 9052) can verify anything: registration without attestation proves nothing of it.
+// Fits tells whether Finish would find nothing wrong with an answer and a name, and spends nothing: what is costly is prepared only for a key
+// that can be registered.
+func (r *Relying) Fits(tx sqldb.Tx, now time.Time, account id.Account, answer, name string) (bool, error) {
+	_, err := r.judge(tx, now, account, answer, name)
+	if refusal.As(err) != nil {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Finish takes the browser's answer to Begin (RegistrationResponseJSON): the pending passkey becomes active under that name, and is returned
+// with it as it is shown. The challenge is good once, whatever the answer. Of two accounts that register one credential at the same moment, the
+// second gets ErrPasskeyHeld.
+func (r *Relying) Finish(tx sqldb.Tx, now time.Time, account id.Account, answer, name string) (Factor, error) {
+	k, err := r.judge(tx, now, account, answer, name)
+	if err != nil {
+		return Factor{}, err
+	}
+	text, err := json.Marshal(k.data)
+	if err != nil {
+		return Factor{}, err
+	}
+	f := k.pending
+	f.Name, f.State, f.Created, f.LastUsed = k.name, Active, now, now
+	n, err := tx.Exec(`delete from factors where id = $1 and state = 'pending'`, f.ID)
+	if err != nil {
+		return Factor{}, err
+	}
+	if n == 0 {
+		return Factor{}, ErrPasskeyOld
+	}
+	// A row of its own, because only an insert can pass over one that is there without an error, which would end the transaction.
+	n, err = tx.Exec(`insert into factors (id, org_id, account_id, kind, name, state, lookup, counter, data, created_at, last_used_at)
+		values ($1, $2, $3, 'passkey', $4, 'active', $5, $6, $7, $8, $8) on conflict (kind, lookup) do nothing`,
+		f.ID, f.Org, f.Account, f.Name, lookupOf(k.data.Credential.ID), int64(k.data.Credential.Authenticator.SignCount), string(text), sqldb.Micros(now))
+	if err != nil {
+		return Factor{}, err
+	}
+	if n == 0 {
+		return Factor{}, ErrPasskeyHeld
+	}
+	return f, nil
+}
+
+// sound tells whether a public key (COSE_Key, RFC 9052) can verify anything, and at a cost that it does not set itself: registration without
+// attestation proves nothing of it.
 func sound(key []byte) bool {
 	parsed, err := webauthncose.ParsePublicKey(key)
 	if err != nil {
 		return false
 	}
 	rsa, is := parsed.(webauthncose.RSAPublicKeyData)
-	return !is || new(big.Int).SetBytes(rsa.Modulus).BitLen() >= 2048
+	if !is {
+		return true
+	}
+	n, e := new(big.Int).SetBytes(rsa.Modulus), new(big.Int).SetBytes(rsa.Exponent)
+	return n.BitLen() >= 2048 && n.BitLen() <= 8192 && n.Bit(0) == 1 && e.Bit(0) == 1 && e.BitLen() > 1 && e.BitLen() <= 32
 }
 
 // Spend drops an account's pending passkey: its challenge was answered wrongly and is used up.
@@ -240,19 +277,18 @@ func (r *Relying) Ask(tx sqldb.Tx, now time.Time, account id.Account) (Challenge
 	return Challenge{Session: kept, Until: sqldb.Micros(now.Add(CeremonyLife))}, text, err
 }
 
-// Owner returns whose passkey answered a challenge that any may answer: by the credential's id, in that organisation. It is no proof. An unknown
-// one gives ErrPasskey.
-func (r *Relying) Owner(tx sqldb.Tx, org id.Org, answer string) (id.Account, error) {
+// Owner returns whose passkey answered a challenge that any may answer, by the credential's id, which no two have: the account and its organisation.
+// It is no proof. An unknown one gives ErrPasskey, and so does another organisation's; an empty org stands for all.
+func (r *Relying) Owner(tx sqldb.Tx, org id.Org, answer string) (a id.Account, home id.Org, err error) {
 	parsed, err := parse(answer, protocol.ParseCredentialRequestResponseBytes)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	a, err := sqldb.One(tx, sqldb.Value[id.Account], `select account_id from factors where kind = 'passkey' and lookup = $1 and org_id = $2 and state = 'active'`,
-		lookupOf(parsed.RawID), org)
-	if errors.Is(err, sqldb.ErrNone) {
-		return "", ErrPasskey
+	f, err := sqldb.One(tx, scan, `select `+columns+` from factors where kind = 'passkey' and lookup = $1 and state = 'active'`, lookupOf(parsed.RawID))
+	if errors.Is(err, sqldb.ErrNone) || err == nil && org != "" && f.Org != org {
+		return "", "", ErrPasskey
 	}
-	return a, err
+	return f.Account, f.Org, err
 }
 
 // Prove judges the answer to a challenge for an account (AuthenticationResponseJSON). alone demands that the authenticator verified the person and
@@ -334,18 +370,4 @@ func parse[T any](answer string, with func([]byte) (T, error)) (T, error) {
 		return zero, ErrPasskey
 	}
 	return v, nil
-}
-
-// passkeyName returns a name for a key: what was typed, cut to its visible part, at most 60 characters.
-func passkeyName(s string) (string, *refusal.Error) {
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) > 60 {
-		return "", refusal.Field("name", "text.long", "Most", 60)
-	}
-	for _, c := range s {
-		if c < ' ' || c == 0x7f {
-			return "", refusal.Field("name", "name.form")
-		}
-	}
-	return s, nil
 }

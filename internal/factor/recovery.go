@@ -194,11 +194,17 @@ func NewAccessCode(ctx context.Context, h *secret.Hasher, until time.Time) (Acce
 
 // SetAccessCode gives an account that code in place of an older one.
 func SetAccessCode(tx sqldb.Tx, now time.Time, org id.Org, account id.Account, c AccessCode) error {
-	if _, err := tx.Exec(`delete from factors where account_id = $1 and kind = 'access-code'`, account); err != nil {
+	if err := DropAccessCode(tx, account); err != nil {
 		return err
 	}
 	_, err := tx.Exec(`insert into factors (id, org_id, account_id, kind, name, state, counter, data, created_at, last_used_at)
 		values ($1, $2, $3, 'access-code', '', 'active', 0, $4, $5, 0)`, id.New[id.Factor](now), org, account, c.kept, sqldb.Micros(now))
+	return err
+}
+
+// DropAccessCode takes back an account's temporary access code, if there is one.
+func DropAccessCode(tx sqldb.Tx, account id.Account) error {
+	_, err := tx.Exec(`delete from factors where account_id = $1 and kind = 'access-code'`, account)
 	return err
 }
 

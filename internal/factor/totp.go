@@ -44,7 +44,7 @@ func CleanCode(s string) (secret.Text, *refusal.Error) {
 			b.WriteRune(r)
 		case r >= '０' && r <= '９':
 			b.WriteRune('0' + r - '０')
-		case strings.ContainsRune(" \t-\u00a0\u202f\u2009.", r):
+		case strings.ContainsRune(" \t-\u00a0\u202f\u2009\u3000.", r):
 		default:
 			return "", refusal.Field("code", "code.form")
 		}
@@ -104,8 +104,8 @@ func setupOf(f id.Factor, key, issuer, holder string) TOTPSetup {
 }
 
 // ProveTOTP compares a code with one of the account's apps in that state and spends its time step: a step is accepted once, and none
-// before it any more, which the conditional update holds against any number of parallel tries. A pending app becomes active with
-// the name given. It returns the factor, or ErrWrongCode or ErrUsedCode.
+// before it any more, which the conditional update holds against any number of parallel tries. A pending app becomes active, as of
+// now, with the name given. It returns the factor, or ErrWrongCode or ErrUsedCode.
 func ProveTOTP(tx sqldb.Tx, v *secret.Vault, now time.Time, account id.Account, state State, code secret.Text, name string) (id.Factor, error) {
 	list, err := sqldb.All(tx, scan, `select `+columns+` from factors where account_id = $1 and kind = 'totp' and state = $2 order by id`,
 		account, state)
@@ -125,11 +125,12 @@ func ProveTOTP(tx sqldb.Tx, v *secret.Vault, now time.Time, account id.Account, 
 		if !ok {
 			continue
 		}
+		since := now
 		if state == Active {
-			name = f.Name
+			name, since = f.Name, f.Created
 		}
-		n, err := tx.Exec(`update factors set counter = $1, last_used_at = $2, state = 'active', name = $3
-			where id = $4 and state = $5 and counter < $1`, step, sqldb.Micros(now), name, f.ID, state)
+		n, err := tx.Exec(`update factors set counter = $1, last_used_at = $2, state = 'active', name = $3, created_at = $4
+			where id = $5 and state = $6 and counter < $1`, step, sqldb.Micros(now), name, sqldb.Micros(since), f.ID, state)
 		if err != nil {
 			return "", err
 		}

@@ -127,7 +127,7 @@ type Printer struct {
 }
 
 // T returns the text of key. args are name, value pairs that fill {{.Name}} in the text; the value of "Count" also chooses the
-// plural form. Numbers and durations are written the way the language writes them.
+// plural form. Numbers, durations and times (in the zone they are in) are written the way the language writes them.
 func (p *Printer) T(key string, args ...any) string {
 	if len(args) == 0 {
 		if s, ok := p.plain.Load(key); ok {
@@ -147,6 +147,8 @@ func (p *Printer) T(key string, args ...any) string {
 				data[name] = p.Number(v)
 			case time.Duration:
 				data[name] = p.Duration(v)
+			case time.Time:
+				data[name] = p.DateTime(v)
 			case []string:
 				data[name] = p.List(v)
 			default:

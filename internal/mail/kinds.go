@@ -34,8 +34,24 @@ func (r *Renderer) write(d *draft, data outbox.Data) error {
 		return r.newDevice(d, v)
 	case outbox.AccessCode:
 		return r.accessCode(d, v)
+	case outbox.NotMeAlert:
+		return r.notMeAlert(d, v)
+	case outbox.MyOrganisations:
+		return r.myOrganisations(d, v)
 	case outbox.RoleChanged:
 		r.roleChanged(d, v)
+	case outbox.Expiry:
+		r.expiry(d, v)
+	case outbox.Linked:
+		return r.linked(d, v)
+	case outbox.Unlinked:
+		r.unlinked(d, v)
+	case outbox.LinkedReset:
+		return r.linkedReset(d, v)
+	case outbox.ResetElsewhere:
+		return r.resetElsewhere(d, v)
+	case outbox.Deadline:
+		return r.deadline(d, v)
 	default:
 		return fmt.Errorf("mail: kind %q is not known here", data.Kind())
 	}
@@ -120,6 +136,9 @@ func (r *Renderer) passwordChanged(d *draft, v outbox.PasswordChanged) error {
 
 func (r *Renderer) factorAdded(d *draft, v outbox.FactorAdded) error {
 	d.Intro = d.own("intro")
+	if v.Factor == "recovery" {
+		d.Subject, d.Title, d.Intro = d.own("subject.recovery"), d.own("title.recovery"), d.own("intro.recovery")
+	}
 	d.about()
 	d.fact(d.shared("label.factor"), d.factor(v.Factor))
 	d.fact(d.shared("label.name"), clean(v.Name, nameMax))
@@ -196,6 +215,40 @@ func (r *Renderer) accessCode(d *draft, v outbox.AccessCode) error {
 	return r.notMe(d, d.own("not-you"), v.NotMe)
 }
 
+func (r *Renderer) notMeAlert(d *draft, v outbox.NotMeAlert) error {
+	if !headerToken(v.Slug) || !headerToken(v.Account) {
+		return errors.New("mail: the page of the account is missing")
+	}
+	d.Intro = d.own("intro", "Person", clean(v.Person, nameMax))
+	d.fact(d.shared("label.organisation"), d.Org)
+	d.fact(d.shared("label.account"), clean(v.Address, nameMax*3))
+	if v.Removed != "" {
+		d.fact(d.shared("label.removed"), d.factor(v.Removed))
+	}
+	d.fact(d.shared("label.when"), d.when(v.At))
+	d.act(r.publicURL.JoinPath("o", v.Slug, "users", v.Account))
+	d.Note = d.own("note")
+	d.NotYou = d.own("not-you")
+	return nil
+}
+
+func (r *Renderer) myOrganisations(d *draft, v outbox.MyOrganisations) error {
+	for _, p := range v.Pages {
+		if !headerToken(p.Slug) {
+			return errors.New("mail: the page of an organisation is missing")
+		}
+		d.Links = append(d.Links, d.link(clean(p.Name, nameMax), r.publicURL.JoinPath("o", p.Slug, "login").String()))
+	}
+	if len(v.Pages) > 1 {
+		d.Subject = d.own("subject.more", "Count", len(v.Pages)-1)
+	}
+	d.Intro = d.own("intro", "Address", d.address)
+	d.SignIn = link{} // it is in the list
+	d.Note = d.own("note")
+	d.NotYou = d.own("not-you")
+	return nil
+}
+
 func (r *Renderer) roleChanged(d *draft, v outbox.RoleChanged) {
 	d.Intro = d.own("intro")
 	if len(v.Roles) == 0 {
@@ -206,6 +259,101 @@ func (r *Renderer) roleChanged(d *draft, v outbox.RoleChanged) {
 	d.fact(d.shared("label.by"), clean(v.By, nameMax))
 	d.fact(d.shared("label.when"), d.when(v.At))
 	d.NotYou = d.own("not-you")
+}
+
+func (r *Renderer) expiry(d *draft, v outbox.Expiry) {
+	about := clean(v.Organisation, nameMax)
+	d.Intro = d.own("intro", "Person", clean(v.Person, nameMax), "About", about)
+	d.fact(d.shared("label.organisation"), about)
+	d.fact(d.shared("label.administrator"), clean(v.Person, nameMax))
+	d.fact(d.shared("label.access-ends"), d.when(v.Until))
+	d.Note = d.own("note")
+}
+
+func (r *Renderer) linked(d *draft, v outbox.Linked) error {
+	about, home := clean(v.Organisation, nameMax), clean(v.Home, nameMax)
+	d.Intro = d.own("intro", "About", about, "Home", home)
+	d.fact(d.shared("label.organisation"), about)
+	d.fact(d.shared("label.account"), clean(v.Address, nameMax*3))
+	d.fact(d.shared("label.home"), home)
+	d.fact(d.shared("label.home-account"), clean(v.HomeAddress, nameMax*3))
+	d.fact(d.shared("label.when"), d.when(v.At))
+	if v.Own {
+		d.Note = d.own("note.own", "About", about)
+	}
+	return r.notMe(d, d.own("not-you", "About", about), v.NotMe)
+}
+
+func (r *Renderer) unlinked(d *draft, v outbox.Unlinked) {
+	about, by := clean(v.Organisation, nameMax), clean(v.By, nameMax)
+	d.Intro = d.own("intro", "About", about)
+	if by != "" {
+		d.Intro = d.own("intro.by", "By", by, "About", about)
+	}
+	d.fact(d.shared("label.organisation"), about)
+	d.fact(d.shared("label.account"), clean(v.Address, nameMax*3))
+	d.fact(d.shared("label.by"), by)
+	d.fact(d.shared("label.when"), d.when(v.At))
+	d.Note = d.own("note.disabled", "About", about)
+	if v.Invited {
+		d.Note = d.own("note", "About", about)
+	}
+	d.NotYou = d.own("not-you", "About", about)
+}
+
+func (r *Renderer) linkedReset(d *draft, v outbox.LinkedReset) error {
+	if !headerToken(v.Slug) || !headerToken(v.Account) {
+		return errors.New("mail: the page of the account is missing")
+	}
+	person, home := clean(v.Person, nameMax), clean(v.Home, nameMax)
+	d.Intro, d.Note = d.own("intro", "Person", person, "Home", home), d.own("note")
+	if v.Disabled {
+		d.Intro, d.Note = d.own("intro.disabled", "Person", person, "Home", home), d.own("note.disabled")
+	}
+	d.fact(d.shared("label.organisation"), d.Org)
+	d.fact(d.shared("label.account"), clean(v.Address, nameMax*3))
+	d.fact(d.shared("label.home"), home)
+	d.fact(d.shared("label.when"), d.when(v.At))
+	d.act(r.publicURL.JoinPath("o", v.Slug, "users", v.Account))
+	return nil
+}
+
+func (r *Renderer) resetElsewhere(d *draft, v outbox.ResetElsewhere) error {
+	if !headerToken(v.Slug) {
+		return errors.New("mail: the home organisation is missing")
+	}
+	home := clean(v.Home, nameMax)
+	d.Intro = d.own("intro", "Home", home)
+	d.about()
+	d.fact(d.shared("label.home"), home)
+	d.act(r.publicURL.JoinPath("o", v.Slug, "forgot"))
+	d.Note = d.own("note", "Home", home)
+	d.NotYou = d.own("not-you")
+	d.SignIn = d.link(d.own("sign-in", "Home", home), r.publicURL.JoinPath("o", v.Slug, "login").String())
+	return nil
+}
+
+func (r *Renderer) deadline(d *draft, v outbox.Deadline) error {
+	to, err := url.Parse(d.SignIn.URL)
+	if err != nil {
+		return err
+	}
+	d.Intro = d.own("intro", "When", d.when(v.From))
+	if v.From.IsZero() {
+		d.Intro = d.own("intro.now")
+	}
+	d.about()
+	if !v.From.IsZero() {
+		d.fact(d.shared("label.from"), d.when(v.From))
+	}
+	d.fact(d.shared("label.reminded-by"), clean(v.By, nameMax))
+	d.act(to)
+	d.Note = d.own("note")
+	if v.Keys {
+		d.Note = d.own("note.keys")
+	}
+	d.NotYou = d.own("not-you")
+	return nil
 }
 
 // notMe says what to do if it was not the receiver, with the link that does it. A mail that waits since before there was such a link

@@ -69,6 +69,7 @@ type draft struct {
 	Facts    []fact
 	Code     string
 	Action   link
+	Links    []link // further things to open, each with its address as text
 	Fallback string // sentence above the action's address, for programs that show no buttons
 	Note     string // what happens next
 	NotYou   string // what to do if it was not the receiver

@@ -50,6 +50,7 @@ func letters() map[string]outbox.Data {
 		"setup-by-nobody":       outbox.Setup{Token: token, Until: until},
 		"password-changed":      outbox.PasswordChanged{At: at, NotMe: token},
 		"factor-added":          outbox.FactorAdded{Factor: "passkey", Name: "Blue key", At: at, NotMe: token},
+		"factor-added-codes":    outbox.FactorAdded{Factor: "recovery", At: at, NotMe: token},
 		"factor-removed":        outbox.FactorRemoved{Factors: []string{"totp"}, At: at, NotMe: token},
 		"factor-removed-by":     outbox.FactorRemoved{Factors: []string{"totp", "passkey", "recovery"}, By: by, Reason: "Phone lost", At: at, NotMe: token},
 		"factor-disabled":       outbox.FactorDisabled{Factor: "totp", At: at, NotMe: token},
@@ -61,6 +62,22 @@ func letters() map[string]outbox.Data {
 		"new-device":            outbox.NewDevice{Device: "Firefox, Android", Address: "2001:db8::7", At: at, NotMe: token},
 		"access-code":           outbox.AccessCode{By: by, Until: until, NotMe: token},
 		"access-code-by-nobody": outbox.AccessCode{Until: until, NotMe: token},
+		"not-me-alert":          outbox.NotMeAlert{Person: by, Address: "grace@fabrikam.example", Slug: "fabrikam", Account: "acc_01hzy8", At: at},
+		"not-me-alert-removed":  outbox.NotMeAlert{Person: by, Address: "grace@fabrikam.example", Slug: "fabrikam", Account: "acc_01hzy8", Removed: "passkey", At: at},
+		"my-organisations":      outbox.MyOrganisations{Pages: []outbox.SignInPage{{Name: "Fabrikam", Slug: "fabrikam"}}},
+		"my-organisations-many": outbox.MyOrganisations{Pages: []outbox.SignInPage{{Name: "Fabrikam", Slug: "fabrikam"}, {Name: "Tailspin <Toys>", Slug: "tailspin"}, {Name: "Wingtip", Slug: "wing.tip"}}},
+		"linked": outbox.Linked{Organisation: "Northwind", Address: "grace@northwind.example", Home: "Fabrikam", HomeAddress: "grace@fabrikam.example",
+			At: at, NotMe: token},
+		"linked-own": outbox.Linked{Organisation: "Fabrikam", Address: "grace@fabrikam.example", Home: "Contoso IT", HomeAddress: "grace@contoso.example",
+			Own: true, At: at, NotMe: token},
+		"unlinked":              outbox.Unlinked{Organisation: "Northwind", Address: "grace@northwind.example", Invited: true, At: at},
+		"unlinked-by":           outbox.Unlinked{Organisation: "Northwind", Address: "grace@northwind.example", By: by, At: at},
+		"linked-reset":          outbox.LinkedReset{Person: by, Address: "grace@fabrikam.example", Home: "Contoso IT", Slug: "fabrikam", Account: "acc_01hzy8", At: at},
+		"linked-reset-disabled": outbox.LinkedReset{Person: by, Address: "grace@fabrikam.example", Home: "Contoso IT", Disabled: true, Slug: "fabrikam", Account: "acc_01hzy8", At: at},
+		"reset-elsewhere":       outbox.ResetElsewhere{Home: "Contoso IT", Slug: "contoso"},
+		"mfa-deadline":          outbox.Deadline{From: at.Add(7 * 24 * time.Hour)},
+		"mfa-deadline-by":       outbox.Deadline{From: at.Add(7 * 24 * time.Hour), By: by, Keys: true},
+		"mfa-deadline-now":      outbox.Deadline{By: by},
 		"role-changed":          outbox.RoleChanged{Roles: []string{"core", "co_manager"}, By: by, At: at},
 		"role-changed-to-none":  outbox.RoleChanged{At: at},
 		"role-changed-to-a-few": outbox.RoleChanged{Roles: []string{"support", "editor", "viewer"}, By: by, At: at},
@@ -148,6 +165,10 @@ func TestTextAndHTMLHaveTheSameLinks(t *testing.T) {
 		"invite": "https://door.example.org/activate/" + token,
 		"reset":  "https://door.example.org/reset/" + token,
 		"setup":  "https://door.example.org/setup/" + token,
+
+		"not-me-alert":    "https://door.example.org/o/fabrikam/users/acc_01hzy8",
+		"linked-reset":    "https://door.example.org/o/fabrikam/users/acc_01hzy8",
+		"reset-elsewhere": "https://door.example.org/o/contoso/forgot",
 	}
 	for name, data := range letters() {
 		m := render(t, letter(locale.English, data))
@@ -156,11 +177,19 @@ func TestTextAndHTMLHaveTheSameLinks(t *testing.T) {
 			t.Errorf("%s: links of text and HTML differ (-text +html)\n%s", name, diff)
 		}
 		want := []string{"https://door.example.org/o/fabrikam/login"}
+		if _, elsewhere := data.(outbox.ResetElsewhere); elsewhere { // the page that signs this person in
+			want = []string{"https://door.example.org/o/contoso/login"}
+		}
 		if a, ok := action[m.Kind]; ok {
 			want = append(want, a)
 		}
 		if _, ok := data.(outbox.Warning); ok {
 			want = append(want, "https://door.example.org/not-me/"+token)
+		}
+		if list, ok := data.(outbox.MyOrganisations); ok {
+			for _, p := range list.Pages[1:] {
+				want = append(want, "https://door.example.org/o/"+p.Slug+"/login")
+			}
 		}
 		slices.Sort(want)
 		if diff := cmp.Diff(want, inText); diff != "" {
@@ -250,6 +279,11 @@ func TestHostileValues(t *testing.T) {
 				outbox.NewDevice{Device: evil, Address: evil, At: until, NotMe: token},
 				outbox.AccessCode{By: evil, Until: until, NotMe: token},
 				outbox.Setup{By: evil, Until: until, Token: token},
+				outbox.Linked{Organisation: evil, Address: evil, Home: evil, HomeAddress: evil, Own: true, At: until, NotMe: token},
+				outbox.Unlinked{Organisation: evil, Address: evil, By: evil, At: until},
+				outbox.LinkedReset{Person: evil, Address: evil, Home: evil, Slug: "fabrikam", Account: "acc_01hzy8", At: until},
+				outbox.ResetElsewhere{Home: evil, Slug: "contoso"},
+				outbox.NotMeAlert{Person: evil, Address: evil, Slug: "fabrikam", Account: "acc_01hzy8", Removed: evil, At: until},
 			} {
 				l := letter(locale.French, data)
 				l.Name, l.OrgName = evil, evil

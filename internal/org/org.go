@@ -44,7 +44,10 @@ type Org struct {
 	Country  string // ISO 3166-1 alpha-2, may be empty
 	Setup    Setup
 	Created  time.Time
-	Rules    policy.Rules
+
+	Rules    policy.Rules      // that hold here: its own settings and what it inherits
+	Settings policy.Settings   // its own
+	Above    []policy.Settings // of the organisations above it, the provider first
 }
 
 // Location returns the organisation's time zone; UTC when the name is not known on this machine.
@@ -61,34 +64,58 @@ func (o Org) SignInPath() string { return "/o/" + o.Slug + "/login" }
 // HomePath is the path of the organisation's welcome page and dashboard.
 func (o Org) HomePath() string { return "/o/" + o.Slug + "/" }
 
-// settings is what an organisation sets for itself; what is absent has its default.
-type settings struct {
-	SecondFactor    policy.Mode `json:"second_factor,omitempty"`
-	PasswordHistory int         `json:"password_history,omitempty"` // policy.Rules.History
-	RememberDays    int         `json:"remember_days,omitempty"`    // policy.Rules.Remember
-}
+const columns = `o.id, n.parent_id, n.kind, n.state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.settings,
+	up.settings, top.settings`
 
-const columns = `o.id, n.parent_id, n.kind, n.state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.settings`
-
-const from = ` from orgs o join org_nodes n on n.id = o.id`
+// from joins the organisation with those above it: the tree is three levels deep at most (mission.md, vocabulary).
+const from = ` from orgs o join org_nodes n on n.id = o.id left join orgs up on up.id = n.parent_id
+	left join org_nodes upn on upn.id = n.parent_id left join orgs top on top.id = upn.parent_id`
 
 func scan(row sqldb.Row) (o Org, err error) {
-	var text string
+	var own, up, top string
 	if err := row(&o.ID, sqldb.Text(&o.Parent), &o.Kind, &o.State, &o.Slug, &o.Name, &o.Language, &o.TimeZone, &o.Country, &o.Setup,
-		sqldb.Time(&o.Created), &text); err != nil {
+		sqldb.Time(&o.Created), &own, sqldb.Text(&up), sqldb.Text(&top)); err != nil {
 		return o, err
 	}
-	var s settings
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return o, err
+	for _, text := range []string{top, up, own} {
+		if text == "" {
+			continue
+		}
+		var s policy.Settings
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			return o, err
+		}
+		o.Above = append(o.Above, s)
 	}
-	o.Rules = policy.Defaults()
-	if s.SecondFactor != "" {
-		o.Rules.SecondFactor = s.SecondFactor
-	}
-	o.Rules.Remember = time.Duration(min(max(s.RememberDays, 0), policy.MostRemember)) * 24 * time.Hour
-	o.Rules.History = min(max(s.PasswordHistory, 0), policy.MostHistory)
+	last := len(o.Above) - 1
+	o.Rules, _ = policy.Inherit(o.Above...)
+	o.Settings, o.Above = o.Above[last], o.Above[:last]
 	return o, nil
+}
+
+// SaveSettings stores an organisation's own settings; false means that somebody else has changed them since o was read.
+func SaveSettings(tx sqldb.Tx, o Org, s policy.Settings) (bool, error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return false, err
+	}
+	was, err := json.Marshal(o.Settings)
+	if err != nil {
+		return false, err
+	}
+	now, err := sqldb.One(tx, sqldb.Value[string], `select settings from orgs where id = $1`, o.ID)
+	if err != nil {
+		return false, err
+	}
+	var present policy.Settings // compared as read, so that the spelling of the JSON does not matter
+	if err := json.Unmarshal([]byte(now), &present); err != nil {
+		return false, err
+	}
+	if same, err := json.Marshal(present); err != nil || string(same) != string(was) {
+		return false, err
+	}
+	n, err := tx.Exec(`update orgs set settings = $1 where id = $2 and settings = $3`, string(text), o.ID, now)
+	return n == 1, err
 }
 
 // Find returns an organisation, or a NotFound refusal.
@@ -187,7 +214,7 @@ func Create(tx sqldb.Tx, now time.Time, actor access.Actor, n New) (Org, error) 
 	slug, slugFault := FoldSlug(n.Slug)
 	name, nameFault := CheckName(n.Name)
 	o := Org{ID: id.New[id.Org](now), Parent: n.Parent, Kind: n.Kind, State: access.Active, Slug: slug, Name: name,
-		Language: n.Language, TimeZone: n.TimeZone, Setup: SetupDone, Created: now, Rules: policy.Defaults()}
+		Language: n.Language, TimeZone: n.TimeZone, Setup: SetupDone, Created: now}
 	if n.Parent != "" && (n.Language == "" || n.TimeZone == "") {
 		parent, err := Find(tx, n.Parent)
 		if err != nil {
@@ -235,10 +262,12 @@ func Create(tx sqldb.Tx, now time.Time, actor access.Actor, n New) (Org, error) 
 	if err := audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.OrgCreated, Actor: actor, Target: audit.TargetOf(o.ID), Data: facts}); err != nil {
 		return o, err
 	}
-	if o.Parent == "" {
-		return o, nil
+	if o.Parent != "" {
+		if err := audit.Record(tx, now, audit.Event{Org: o.Parent, Action: audit.OrgCreated, Actor: actor, Target: audit.TargetOf(o.ID), Data: facts}); err != nil {
+			return o, err
+		}
 	}
-	return o, audit.Record(tx, now, audit.Event{Org: o.Parent, Action: audit.OrgCreated, Actor: actor, Target: audit.TargetOf(o.ID), Data: facts})
+	return Find(tx, o.ID) // with the rules that it inherits
 }
 
 func slugTaken() error {
@@ -258,35 +287,21 @@ type Page struct {
 	Next string // pass as after to get the next stretch; empty at the end
 }
 
-// Children returns the organisations under parent whose name begins with search, in the order of their names, those after the one
-// named by after. groups limits them to the groups of that account (access.Rights.GroupsOnly).
-func Children(tx sqldb.Tx, parent id.Org, groups id.Account, search, after string, most int) (Page, error) {
-	afterName, afterID, _ := strings.Cut(after, "\x1f")
-	search = Fold(strings.TrimSpace(search))
-	args := []any{parent, afterName, afterID}
-	where := ` where n.parent_id = $1 and (o.name_key > $2 or (o.name_key = $2 and o.id > $3))`
-	if search != "" {
-		args = append(args, search, search+"\U0010ffff")
-		where += ` and o.name_key >= $4 and o.name_key < $5`
-	}
-	if groups != "" {
-		args = append(args, groups)
-		where += ` and exists (select 1 from org_group_orgs go join org_group_accounts ga on ga.group_id = go.group_id
-			where go.member_id = o.id and ga.account_id = $` + string(rune('0'+len(args))) + `)`
-	}
-	args = append(args, most+1)
-	list, err := sqldb.All(tx, scan, `select `+columns+from+where+` order by o.name_key, o.id limit $`+string(rune('0'+len(args))), args...)
-	p := Page{Orgs: list}
-	if len(list) > most {
-		p.Orgs = list[:most]
-		last := p.Orgs[most-1]
-		p.Next = Fold(last.Name) + "\x1f" + string(last.ID)
-	}
-	return p, err
-}
-
 // All returns every organisation, parents before children, for the command line.
 func All(ctx context.Context, db *sqldb.DB) ([]Org, error) {
 	return sqldb.All(db.Read(ctx), scan, `select `+columns+from+` order by
 		case n.kind when 'provider' then 0 when 'msp' then 1 else 2 end, o.slug_key`)
+}
+
+// Lineage returns the organisations above o and o itself, the provider first: the levels that its rules come from (policy.Origins).
+func Lineage(tx sqldb.Tx, o Org) ([]Org, error) {
+	list := []Org{o}
+	for list[0].Parent != "" {
+		up, err := Find(tx, list[0].Parent)
+		if err != nil {
+			return nil, err
+		}
+		list = slices.Insert(list, 0, up)
+	}
+	return list, nil
 }

@@ -19,6 +19,14 @@ const (
 	KindFactorDisabled  Kind = "factor-disabled"
 	KindAccessCode      Kind = "access-code"
 	KindSetup           Kind = "setup"
+	KindExpiry          Kind = "expiry"
+	KindDeadline        Kind = "mfa-deadline"
+	KindLinked          Kind = "linked"
+	KindUnlinked        Kind = "unlinked"
+	KindLinkedReset     Kind = "linked-reset"
+	KindResetElsewhere  Kind = "reset-elsewhere"
+	KindNotMeAlert      Kind = "not-me-alert"
+	KindMyOrganisations Kind = "my-organisations"
 )
 
 // Data is the typed content of a mail. It is sealed in its row and erased when the row is delivered, given up or expired.
@@ -64,9 +72,9 @@ type PasswordChanged struct {
 	NotMe string
 }
 
-// FactorAdded tells that the account has a new second factor.
+// FactorAdded tells that the account has a new second factor, or new recovery codes in place of the earlier ones.
 type FactorAdded struct {
-	Factor string // factor kind: "totp", "passkey"
+	Factor string // factor kind: "totp", "passkey", "recovery"
 	Name   string
 	At     time.Time
 	NotMe  string
@@ -110,11 +118,80 @@ type AccessCode struct {
 	NotMe string
 }
 
+// NotMeAlert tells an administrator that someone answered a warning with "this wasn't me", and what was done then.
+type NotMeAlert struct {
+	Person  string // name, or address
+	Address string
+	Slug    string // with the id, the page of the account
+	Account string // id
+	Removed string // kind of the factor that the warning had told of; empty: it was none
+	At      time.Time
+}
+
+// MyOrganisations lists the sign-in pages of all accounts with the receiver's address.
+type MyOrganisations struct {
+	Pages []SignInPage
+}
+
+// SignInPage is an organisation whose sign-in page is /o/{slug}/login.
+type SignInPage struct{ Name, Slug string }
+
 // RoleChanged tells which roles the account has now.
 type RoleChanged struct {
 	Roles []string
 	By    string
 	At    time.Time
+}
+
+// Linked tells that an account has its home in another one from now on: who signs in there does so with the password and the factors of the home.
+type Linked struct {
+	Organisation string // where the linked account lives
+	Address      string // of the linked account
+	Home         string // name of the home organisation
+	HomeAddress  string // of the home account
+	Own          bool   // the linked account had a password and factors of its own; they are gone
+	At           time.Time
+	NotMe        string
+}
+
+// Unlinked tells the person of a home account that an account is no longer linked to it.
+type Unlinked struct {
+	Organisation string // where the account lives
+	Address      string // of that account
+	By           string // who, when it was somebody else
+	Invited      bool   // a fresh invitation went to the address
+	At           time.Time
+}
+
+// LinkedReset tells an administrator what somebody did to the home of an account that is linked.
+type LinkedReset struct {
+	Person   string // name, or address, of the linked account
+	Address  string
+	Home     string // name of the home organisation
+	Disabled bool   // the home account; else its second factors were reset
+	Slug     string // with the id, the page of the linked account
+	Account  string // id
+	At       time.Time
+}
+
+// ResetElsewhere tells who asked for a new password of a linked account where it lives.
+type ResetElsewhere struct {
+	Home string // name of the home organisation
+	Slug string // its tenant domain
+}
+
+// Expiry tells an administrator that the access of an organisation's last administrator is about to end.
+type Expiry struct {
+	Organisation string // which; the receiver's own or one below it
+	Person       string // name or address of the last administrator
+	Until        time.Time
+}
+
+// Deadline reminds someone that a second factor is, or soon will be, demanded of them.
+type Deadline struct {
+	From time.Time // zero: it is demanded already
+	Keys bool      // nothing but security keys and passkeys counts
+	By   string    // name or address of who had it sent; empty when Doorward did
 }
 
 func (Invite) Kind() Kind          { return KindInvite }
@@ -128,7 +205,15 @@ func (FactorDisabled) Kind() Kind  { return KindFactorDisabled }
 func (RecoveryUsed) Kind() Kind    { return KindRecoveryUsed }
 func (NewDevice) Kind() Kind       { return KindNewDevice }
 func (AccessCode) Kind() Kind      { return KindAccessCode }
+func (NotMeAlert) Kind() Kind      { return KindNotMeAlert }
 func (RoleChanged) Kind() Kind     { return KindRoleChanged }
+func (MyOrganisations) Kind() Kind { return KindMyOrganisations }
+func (Expiry) Kind() Kind          { return KindExpiry }
+func (Deadline) Kind() Kind        { return KindDeadline }
+func (Linked) Kind() Kind          { return KindLinked }
+func (Unlinked) Kind() Kind        { return KindUnlinked }
+func (LinkedReset) Kind() Kind     { return KindLinkedReset }
+func (ResetElsewhere) Kind() Kind  { return KindResetElsewhere }
 
 func (d PasswordChanged) WithNotMe(token string) Data { d.NotMe = token; return d }
 func (d FactorAdded) WithNotMe(token string) Data     { d.NotMe = token; return d }
@@ -137,3 +222,4 @@ func (d FactorDisabled) WithNotMe(token string) Data  { d.NotMe = token; return 
 func (d RecoveryUsed) WithNotMe(token string) Data    { d.NotMe = token; return d }
 func (d NewDevice) WithNotMe(token string) Data       { d.NotMe = token; return d }
 func (d AccessCode) WithNotMe(token string) Data      { d.NotMe = token; return d }
+func (d Linked) WithNotMe(token string) Data          { d.NotMe = token; return d }

@@ -284,8 +284,24 @@ func (q *Queue) open(m Message) (Data, error) {
 		return decode[AccessCode](plain)
 	case KindSetup:
 		return decode[Setup](plain)
+	case KindNotMeAlert:
+		return decode[NotMeAlert](plain)
+	case KindMyOrganisations:
+		return decode[MyOrganisations](plain)
 	case KindRoleChanged:
 		return decode[RoleChanged](plain)
+	case KindExpiry:
+		return decode[Expiry](plain)
+	case KindDeadline:
+		return decode[Deadline](plain)
+	case KindLinked:
+		return decode[Linked](plain)
+	case KindUnlinked:
+		return decode[Unlinked](plain)
+	case KindLinkedReset:
+		return decode[LinkedReset](plain)
+	case KindResetElsewhere:
+		return decode[ResetElsewhere](plain)
 	}
 	return nil, fmt.Errorf("outbox: unknown kind %q", m.Kind)
 }

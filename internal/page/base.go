@@ -87,6 +87,8 @@ type NavItem struct {
 	Current bool
 	Group   string // catalogue key of the heading that it stands under; items of a group follow each other
 	Count   int    // figure at the right, 0 for none
+	Post    string // address that it posts to as a button, instead of Href
+	Slug    string // with Post: the value of the field "slug", "" for none
 }
 
 // NavGroup is the part of a navigation under one heading.
@@ -95,10 +97,10 @@ type NavGroup struct {
 	Items []NavItem
 }
 
-// OrgMenu is the organisation switcher: the ones visited last and the way to all.
+// OrgMenu is the organisation switcher: the ones visited last, a search and the way to all.
 type OrgMenu struct {
 	Recent []NavItem
-	All    string // address of the list, "" for none
+	All    string // address of the list, which a search leads to as well (GET, field q); "" for none
 }
 
 // Me is who is signed in.
@@ -129,6 +131,7 @@ type Strip struct {
 	Key   string // catalogue key: whose data, as whom, until when
 	Args  []any
 	Leave string // address that leaves
+	Post  bool   // by a form's POST
 }
 
 func (b *Base) base() *Base { return b }
@@ -205,29 +208,34 @@ func (b *Base) NavGroups() []NavGroup {
 // Asset returns the address of a static file, "" (and a line in the log) when there is none of that name.
 func (b *Base) Asset(name string) string { return b.kit.Asset(name) }
 
-// Choice is one side of a switch: a language or a theme.
-type Choice struct {
-	Value, Name, Href string
-	Current           bool
-}
-
-// LanguageSwitch returns the languages with the addresses that choose them.
-func (b *Base) LanguageSwitch() []Choice {
-	var list []Choice
+// LanguageSwitch returns the languages as links that choose them. It and ThemeSwitch are written here and not in the layout: they are on every
+// page, and as templates the dozen links would be a third of what a page of the door costs.
+func (b *Base) LanguageSwitch() template.HTML {
+	var out strings.Builder
 	for _, l := range locale.Languages {
-		list = append(list, Choice{Value: string(l), Name: l.Name(), Href: switchLink(b.query, "lang", string(l)), Current: l == b.Lang})
+		b.choice(&out, "lang", string(l), ` lang="`+string(l)+`" hreflang="`+string(l)+`"`, l == b.Lang, template.HTMLEscapeString(l.Name()))
 	}
-	return list
+	return template.HTML(out.String()) //nolint:gosec // everything is escaped
 }
 
-// ThemeSwitch returns the themes with the addresses that choose them.
-func (b *Base) ThemeSwitch() []Choice {
-	var list []Choice
-	for _, t := range []string{auto, light, dark} {
-		current := t == b.Theme || t == auto && b.Theme == ""
-		list = append(list, Choice{Value: t, Name: b.P.T("theme." + t), Href: switchLink(b.query, "theme", t), Current: current})
+// ThemeSwitch returns the themes as links that choose them.
+func (b *Base) ThemeSwitch() template.HTML {
+	var out strings.Builder
+	for _, t := range []struct{ name, icon string }{{auto, "contrast"}, {light, "sun"}, {dark, "moon"}} {
+		name := template.HTMLEscapeString(b.P.T("theme." + t.name))
+		b.choice(&out, "theme", t.name, ` title="`+name+`"`, t.name == b.Theme || t.name == auto && b.Theme == "",
+			string(b.Icon(t.icon))+`<span class="unseen">`+name+`</span>`)
 	}
-	return list
+	return template.HTML(out.String()) //nolint:gosec // everything is escaped
+}
+
+// choice writes one link of a switch. attributes and content are HTML.
+func (b *Base) choice(out *strings.Builder, key, value, attributes string, current bool, content string) {
+	out.WriteString(`<a href="` + template.HTMLEscapeString(switchLink(b.query, key, value)) + `"` + attributes)
+	if current {
+		out.WriteString(` aria-current="true"`)
+	}
+	out.WriteString(`>` + content + `</a>`)
 }
 
 // Millis returns the server's time in milliseconds, for count-downs in browsers whose clock is wrong.

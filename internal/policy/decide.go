@@ -23,6 +23,7 @@ const (
 	EnrolPasskey  Step = "enrol-passkey"
 	ShowRecovery  Step = "recovery-codes"
 	OfferPasskey  Step = "passkey-offer"
+	Notice        Step = "mfa-notice"
 	Refuse        Step = "refuse"
 	FinishSession Step = "finish"
 )
@@ -56,6 +57,7 @@ type Facts struct {
 	PasswordProved bool
 	PasskeyAlone   bool // a passkey that verified the person: password and second factor in one
 	SecondProved   bool
+	Method         Kind   // what proved it; empty for a recovery code
 	CodeProved     bool   // a temporary access code: lets enrol, nothing else
 	Trusted        bool   // a remembered device of this account
 	Enrolled       []Step // AskPasskey, AskTOTP: second factors that are active, preferred first
@@ -66,15 +68,19 @@ type Facts struct {
 	Enrolling      Step   // EnrolTOTP or EnrolPasskey once the person has chosen
 	MailProved     bool   // the mailbox was proved in this attempt
 	LinkUsed       time.Time
-	CodesUnseen    bool // recovery codes were made in this attempt and not confirmed yet
-	Offer          bool // a passkey should be offered at the end
+	CodesUnseen    bool      // recovery codes were made in this attempt and not confirmed yet
+	Exempt         time.Time // an exception from the second factor ends then; zero: none
+	NoticeSeen     bool      // the notice of a second factor that will be demanded was put off in this attempt
+	SetUp          bool      // the person wants to enrol before they have to
+	Offer          bool      // a passkey should be offered at the end
 
 	// Rights. An account of another organisation that comes in by delegation has Target set.
 	Roles          int  // roles that count now
 	EndedRoles     int  // roles that have ended
 	Administrative bool // one of them administers
 	Target         bool // the person wants to go on into another organisation …
-	TargetAllowed  bool // … and the guard lets them
+	TargetAllowed  bool // … and the guard, or a linked account, lets them
+	TargetReason   Reason // why not; empty: as if it did not exist
 }
 
 // Decision is what happens next.
@@ -106,14 +112,16 @@ func Decide(f Facts) Decision {
 	if r := refusalOf(f); r != "" {
 		return Decision{Step: Refuse, Reason: r}
 	}
-	if !second && !trusted(f) && (f.CodeProved || f.Rules.Demands(f.Administrative, f.Now)) {
+	_, coming := f.Deadline()
+	enough := second && counts(f) || trusted(f)
+	if !enough && (f.CodeProved && !second || f.demanded() || coming && f.SetUp) {
 		// A password alone enrols nothing: a link used less than 48 hours ago vouches for the mailbox, or an administrator's code for
-		// the person, else a mailed code does.
-		vouched := f.CodeProved || !f.LinkUsed.IsZero() && f.Now.Sub(f.LinkUsed) < LinkTrust
+		// the person, or another factor that was proved, else a mailed code does.
+		vouched := second || f.CodeProved || !f.LinkUsed.IsZero() && f.Now.Sub(f.LinkUsed) < LinkTrust
 		switch {
 		case !vouched && !f.MailProved:
 			return Decision{Step: ProveMailbox}
-		case f.Enrolling != "":
+		case f.Enrolling == EnrolPasskey, f.Enrolling == EnrolTOTP && f.Rules.Counts(TOTP):
 			return Decision{Step: f.Enrolling}
 		}
 		return Decision{Step: ChooseFactor}
@@ -121,6 +129,8 @@ func Decide(f Facts) Decision {
 	switch {
 	case f.CodesUnseen:
 		return Decision{Step: ShowRecovery}
+	case !enough && coming && !f.NoticeSeen:
+		return Decision{Step: Notice}
 	case f.Offer && second && f.Enrolling == EnrolPasskey:
 		return Decision{Step: EnrolPasskey}
 	case f.Offer && second: // a password alone enrols nothing here either
@@ -129,10 +139,36 @@ func Decide(f Facts) Decision {
 	return Decision{Step: FinishSession}
 }
 
-// Ways lists what can stand for the second factor now, preferred first: the enrolled ones, recovery codes, a temporary code.
+// demanded tells whether a second factor is demanded of the person now.
+func (f Facts) demanded() bool {
+	return f.Rules.Demands(f.Administrative, f.Now) && !f.Now.Before(f.Exempt)
+}
+
+// Deadline returns when a second factor will be demanded of the person, who may enrol one until then; false when it is demanded already, or
+// never will be.
+func (f Facts) Deadline() (time.Time, bool) {
+	from, ok := f.Rules.DemandedFrom(f.Administrative)
+	if ok && from.Before(f.Exempt) {
+		from = f.Exempt
+	}
+	return from, ok && f.Now.Before(from)
+}
+
+// counts tells whether what was proved as the second factor is of a kind that the rules accept. Where nothing but keys counts, a recovery code does
+// not either.
+func counts(f Facts) bool {
+	return f.PasskeyAlone || !f.Rules.KeysOnly() || f.Method == Passkey
+}
+
+// Ways lists what can stand for the second factor now, preferred first: the enrolled ones, recovery codes, a temporary code. Who has one of a kind
+// that counts proves that; who has only others proves one of those, and then enrols.
 func Ways(f Facts) []Step {
 	ways := slices.Clone(f.Enrolled)
-	if f.Recovery {
+	keys := f.Rules.KeysOnly() && f.demanded()
+	if keys && slices.Contains(ways, AskPasskey) {
+		ways = []Step{AskPasskey}
+	}
+	if f.Recovery && !(keys && slices.Contains(ways, AskPasskey)) {
 		ways = append(ways, AskRecovery)
 	}
 	if f.AccessCode {
@@ -144,7 +180,7 @@ func Ways(f Facts) []Step {
 // trusted tells whether a remembered device spares the second factor: never an administrator, only where the rules allow it, and only
 // a factor that could be asked for.
 func trusted(f Facts) bool {
-	return f.Trusted && f.Rules.Remember > 0 && !f.Administrative && !f.SecondDisabled
+	return f.Trusted && f.Rules.Remember > 0 && !f.Rules.KeysOnly() && !f.Administrative && !f.SecondDisabled
 }
 
 func refusalOf(f Facts) Reason {
@@ -157,6 +193,8 @@ func refusalOf(f Facts) Reason {
 		return OrgDeleting
 	case f.SecondDisabled && !f.SecondProved && !f.PasskeyAlone && !f.CodeProved:
 		return FactorDisabled
+	case f.Target && !f.TargetAllowed && f.TargetReason != "":
+		return f.TargetReason
 	case f.Target && !f.TargetAllowed:
 		return NotAdded
 	case f.Target: // rights come from the guard, on the organisation that is entered
@@ -167,6 +205,80 @@ func refusalOf(f Facts) Reason {
 		return NoRole
 	}
 	return ""
+}
+
+// Path returns what someone would be asked who answers everything rightly from here on: with Facts in which nothing is proved yet, the whole
+// sign-in. Its last step is Refuse or FinishSession, or AskPassword when the identifier finds nobody.
+func Path(f Facts) []Decision {
+	var path []Decision
+	for range 16 { // each step adds a proof, so it ends long before
+		d := Decide(f)
+		path = append(path, d)
+		switch d.Step {
+		case AskPassword:
+			if !f.Known {
+				return path
+			}
+			f.PasswordProved = true
+		case AskPasskey, EnrolPasskey:
+			f.SecondProved, f.Method, f.Enrolling, f.Offer = true, Passkey, "", false
+		case AskTOTP, EnrolTOTP:
+			f.SecondProved, f.Method, f.Enrolling = true, TOTP, ""
+		case AskRecovery:
+			f.SecondProved = true
+		case AskAccessCode:
+			f.CodeProved = true
+		case ProveMailbox:
+			f.MailProved = true
+		case ChooseFactor:
+			f.Enrolling = map[Kind]Step{Passkey: EnrolPasskey, TOTP: EnrolTOTP}[f.Rules.MayEnrol()[0]]
+		case ShowRecovery:
+			f.CodesUnseen = false
+		case OfferPasskey:
+			f.Offer = false
+		case Notice:
+			f.NoticeSeen = true
+		default:
+			return path
+		}
+	}
+	return path
+}
+
+// Standing is how someone stands to the rules about second factors (mission C4).
+type Standing string
+
+// The standings.
+const (
+	Covered Standing = "covered" // has a second factor of a kind that counts
+	Pending Standing = "pending" // will have to enrol one from a date on
+	Overdue Standing = "overdue" // cannot sign in without enrolling one
+	Exempt  Standing = "exempt"  // excepted until a date
+	Free    Standing = "free"    // the rules ask nothing of them
+)
+
+// Stand judges by the very path that the person's next sign-in would take. Facts are those in which nothing is proved yet. Who cannot sign in for
+// another reason is judged as if they could.
+func Stand(f Facts) Standing {
+	f.Active, f.Suspended, f.Deleting, f.Target = true, false, false, false
+	f.Roles = max(f.Roles, 1)
+	f.Offer, f.AccessCode, f.Trusted, f.SecondDisabled = false, false, false, false
+	on := func(f Facts, s Step) bool {
+		return slices.ContainsFunc(Path(f), func(d Decision) bool { return d.Step == s })
+	}
+	enrolled := slices.ContainsFunc(f.Enrolled, func(s Step) bool { return s == AskPasskey || s == AskTOTP && f.Rules.Counts(TOTP) })
+	excepted := f.Now.Before(f.Exempt)
+	switch {
+	case on(f, ChooseFactor):
+		return Overdue
+	case enrolled:
+		return Covered
+	case excepted && f.Rules.Demands(f.Administrative, f.Now):
+		return Exempt
+	case on(f, Notice):
+		return Pending
+	}
+	return Free
 }
 
 // Allows tells whether a step's answer may be taken now: it must be the step that Decide asks for. Another way to prove the second factor

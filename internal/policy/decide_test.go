@@ -16,7 +16,7 @@ var now = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 // rules are the default rules with another mode and begin.
 func rules(m policy.Mode, from time.Time) policy.Rules {
 	r := policy.Defaults()
-	r.SecondFactor, r.From = m, from
+	r.Asks = []policy.Demand{{Mode: m, From: from}}
 	return r
 }
 
@@ -36,15 +36,15 @@ func inactive(f *policy.Facts)       { f.Active = false }
 func suspended(f *policy.Facts)      { f.Suspended = true }
 func deleting(f *policy.Facts)       { f.Deleting = true }
 func enrolled(f *policy.Facts)       { f.Enrolled = []policy.Step{policy.AskTOTP} }
-func proved(f *policy.Facts)         { f.SecondProved = true }
+func proved(f *policy.Facts)         { f.SecondProved, f.Method = true, policy.TOTP }
 func secondDisabled(f *policy.Facts) { f.SecondDisabled = true }
-func off(f *policy.Facts)            { f.Rules.SecondFactor = policy.Off }
-func admins(f *policy.Facts)         { f.Rules.SecondFactor = policy.Administrators }
-func garbled(f *policy.Facts)        { f.Rules.SecondFactor = "sometimes" }
+func off(f *policy.Facts)            { f.Rules.Asks[0].Mode = policy.Off }
+func admins(f *policy.Facts)         { f.Rules.Asks[0].Mode = policy.Administrators }
+func garbled(f *policy.Facts)        { f.Rules.Asks[0].Mode = "sometimes" }
 func administrative(f *policy.Facts) { f.Administrative = true }
-func fromLater(f *policy.Facts)      { f.Rules.From = now.Add(time.Microsecond) }
-func fromNow(f *policy.Facts)        { f.Rules.From = now }
-func fromBefore(f *policy.Facts)     { f.Rules.From = now.Add(-time.Microsecond) }
+func fromLater(f *policy.Facts)      { f.Rules.Asks[0].From = now.Add(time.Microsecond) }
+func fromNow(f *policy.Facts)        { f.Rules.Asks[0].From = now }
+func fromBefore(f *policy.Facts)     { f.Rules.Asks[0].From = now.Add(-time.Microsecond) }
 func freshLink(f *policy.Facts)      { f.LinkUsed = now }
 func oldLink(f *policy.Facts)        { f.LinkUsed = now.Add(-48*time.Hour + time.Microsecond) }
 func endedLink(f *policy.Facts)      { f.LinkUsed = now.Add(-48 * time.Hour) }
@@ -67,6 +67,13 @@ func askPassword(f *policy.Facts)    { f.Asking = policy.AskPassword }
 func trusted(f *policy.Facts)        { f.Trusted = true }
 func remember(f *policy.Facts)       { f.Rules.Remember = 30 * 24 * time.Hour }
 func enrollingKey(f *policy.Facts)   { f.Enrolling = policy.EnrolPasskey }
+func keysOnly(f *policy.Facts)       { f.Rules.Factors = []policy.Kind{policy.Passkey} }
+func provedKey(f *policy.Facts)      { f.SecondProved, f.Method = true, policy.Passkey }
+func provedCode(f *policy.Facts)     { f.SecondProved, f.Method = true, "" }
+func exempt(f *policy.Facts)         { f.Exempt = now.Add(time.Microsecond) }
+func exemptEnded(f *policy.Facts)    { f.Exempt = now }
+func noticeSeen(f *policy.Facts)     { f.NoticeSeen = true }
+func setUp(f *policy.Facts)          { f.SetUp = true }
 func codesUnseen(f *policy.Facts)    { f.CodesUnseen = true }
 func offer(f *policy.Facts)          { f.Offer = true }
 
@@ -141,10 +148,11 @@ func TestDecide(t *testing.T) {
 		{"a mode that nobody knows demands nothing", []change{garbled}, finish},
 		{"administrators, not one", []change{admins}, finish},
 		{"administrators, one", []change{admins, administrative}, ask(policy.ProveMailbox)},
-		{"administrators, one, from later", []change{admins, administrative, fromLater}, finish},
+		{"administrators, one, from later", []change{admins, administrative, fromLater}, ask(policy.Notice)},
+		{"administrators, not one, from later", []change{admins, fromLater}, finish},
 		{"administrators, one, from this moment", []change{admins, administrative, fromNow}, ask(policy.ProveMailbox)},
 		{"everyone", nil, ask(policy.ProveMailbox)},
-		{"everyone from later", []change{fromLater}, finish},
+		{"everyone from later", []change{fromLater}, ask(policy.Notice)},
 		{"everyone from this moment", []change{fromNow}, ask(policy.ProveMailbox)},
 		{"everyone from before", []change{fromBefore}, ask(policy.ProveMailbox)},
 
@@ -202,6 +210,41 @@ func TestDecide(t *testing.T) {
 		{"remembered, factor disabled since, recovery codes left", []change{secondDisabled, trusted, remember, recovery}, ask(policy.AskRecovery)},
 		{"remembered, factor disabled since, temporary code proved", []change{secondDisabled, trusted, remember, codeProved}, ask(policy.ChooseFactor)},
 
+		// Before the date there is a notice, which can be put off; who wants to may enrol right there.
+		{"notice put off", []change{fromLater, noticeSeen}, finish},
+		{"notice, set up now", []change{fromLater, setUp}, ask(policy.ProveMailbox)},
+		{"notice, set up now, fresh link", []change{fromLater, setUp, freshLink}, ask(policy.ChooseFactor)},
+		{"notice, set up now, mailbox proved, chosen", []change{fromLater, setUp, mailed, enrolling}, ask(policy.EnrolTOTP)},
+		{"notice, set up and enrolled", []change{fromLater, setUp, mailed, enrolling, enrolled, proved}, finish},
+		{"no notice for who has a second factor", []change{fromLater, enrolled, proved}, finish},
+		{"no notice before it is proved", []change{fromLater, enrolled}, ask(policy.AskTOTP)},
+		{"no notice for who is refused", []change{fromLater, noRole}, refuse(policy.NoRole)},
+		{"wanting to set up opens nothing where nothing is demanded", []change{off, setUp, enrolling}, finish},
+		{"notice put off, the date has come", []change{fromNow, noticeSeen}, ask(policy.ProveMailbox)},
+
+		// An exception for one person ends at a date; until then it is like a demand that begins then.
+		{"excepted", []change{exempt}, ask(policy.Notice)},
+		{"excepted, notice put off", []change{exempt, noticeSeen}, finish},
+		{"exception ended", []change{exemptEnded}, ask(policy.ProveMailbox)},
+		{"exception ended, notice put off", []change{exemptEnded, noticeSeen}, ask(policy.ProveMailbox)},
+		{"excepted, but a factor is enrolled", []change{exempt, enrolled}, ask(policy.AskTOTP)},
+		{"excepted from nothing", []change{exempt, off}, finish},
+
+		// Where only keys count, another factor is proved as long as it is all there is, and then a key is enrolled.
+		{"keys only, app enrolled", []change{keysOnly, enrolled}, ask(policy.AskTOTP)},
+		{"keys only, app proved", []change{keysOnly, enrolled, proved}, ask(policy.ChooseFactor)},
+		{"keys only, app proved, key chosen", []change{keysOnly, enrolled, proved, enrollingKey}, ask(policy.EnrolPasskey)},
+		{"keys only, app proved, app chosen", []change{keysOnly, enrolled, proved, enrolling}, ask(policy.ChooseFactor)},
+		{"keys only, key proved", []change{keysOnly, enrolled, passkey, provedKey}, finish},
+		{"keys only, app and key enrolled, app asked for", []change{keysOnly, enrolled, passkey, askTOTP}, ask(policy.AskPasskey)},
+		{"keys only, recovery code asked for", []change{keysOnly, passkey, recovery, askRecovery}, ask(policy.AskPasskey)},
+		{"keys only, recovery code proved before", []change{keysOnly, passkey, provedCode}, ask(policy.ChooseFactor)},
+		{"keys only, passkey alone", []change{keysOnly, alone, passkey}, finish},
+		{"keys only, remembered", []change{keysOnly, enrolled, trusted, remember}, ask(policy.AskTOTP)},
+		{"keys only from later", []change{keysOnly, fromLater, enrolled, proved}, ask(policy.Notice)},
+		{"keys only, but nothing is demanded", []change{keysOnly, off, enrolled, proved}, finish},
+		{"keys only, nothing enrolled", []change{keysOnly, freshLink, enrolling}, ask(policy.ChooseFactor)},
+
 		// What is shown at the end, once all is proved and nothing refused.
 		{"fresh recovery codes", []change{enrolled, proved, codesUnseen, offer}, ask(policy.ShowRecovery)},
 		{"fresh recovery codes, no role any more", []change{enrolled, proved, codesUnseen, noRole}, refuse(policy.NoRole)},
@@ -225,13 +268,18 @@ type fataler interface{ Fatalf(string, ...any) }
 
 // everyStep lists the steps whose answers may be sent.
 var everyStep = []policy.Step{policy.AskPassword, policy.AskPasskey, policy.AskTOTP, policy.AskRecovery, policy.AskAccessCode, policy.ProveMailbox,
-	policy.ChooseFactor, policy.EnrolTOTP, policy.EnrolPasskey, policy.ShowRecovery, policy.OfferPasskey}
+	policy.ChooseFactor, policy.EnrolTOTP, policy.EnrolPasskey, policy.ShowRecovery, policy.OfferPasskey, policy.Notice}
 
 // mustHold checks what is true of every decision.
 func mustHold(t fataler, f policy.Facts) {
 	d := policy.Decide(f)
 	first, second := f.PasswordProved || f.PasskeyAlone, f.SecondProved || f.PasskeyAlone
-	spared := f.Trusted && f.Rules.Remember > 0 && !f.Administrative && !f.SecondDisabled
+	keysOnly := f.Rules.Factors != nil && !slices.Contains(f.Rules.Factors, policy.TOTP)
+	spared := f.Trusted && f.Rules.Remember > 0 && !keysOnly && !f.Administrative && !f.SecondDisabled
+	enough := second && (!keysOnly || f.PasskeyAlone || f.Method == policy.Passkey) || spared
+	from, ever := f.Rules.DemandedFrom(f.Administrative)
+	demanded := ever && !f.Now.Before(from) && !f.Now.Before(f.Exempt)
+	coming := ever && !demanded
 	ways := slices.Clone(f.Enrolled)
 	if f.Recovery {
 		ways = append(ways, policy.AskRecovery)
@@ -239,21 +287,29 @@ func mustHold(t fataler, f policy.Facts) {
 	if f.AccessCode {
 		ways = append(ways, policy.AskAccessCode)
 	}
+	if keysOnly && demanded && slices.Contains(f.Enrolled, policy.AskPasskey) {
+		ways = slices.DeleteFunc(ways, func(s policy.Step) bool { return s == policy.AskTOTP || s == policy.AskRecovery })
+	}
 	bound := len(f.Enrolled) > 0 || f.SecondDisabled
 	secondDue := bound && len(ways) > 0 && !second && !spared && !f.CodeProved
 	provedAll := f.Known && first && !secondDue
-	demanded := f.Rules.Demands(f.Administrative, f.Now)
 	open := f.Active && !f.Suspended && !f.Deleting
 	entitled := f.Target && f.TargetAllowed || !f.Target && f.Roles > 0
 	wrong := func(why string) { t.Fatalf("%s: %+v for %+v", why, d, f) }
 
 	switch d.Step {
-	case policy.FinishSession, policy.ShowRecovery, policy.OfferPasskey:
-		if !provedAll || !open || !entitled || demanded && !second && !spared || bound && !second && !spared || f.SecondDisabled && !second {
+	case policy.FinishSession, policy.ShowRecovery, policy.OfferPasskey, policy.Notice:
+		if !provedAll || !open || !entitled || demanded && !enough || bound && !second && !spared || f.SecondDisabled && !second {
 			wrong("a session although something is missing")
 		}
 		if f.CodeProved && !second && !spared {
 			wrong("a temporary code makes a session")
+		}
+		if d.Step == policy.Notice && (!coming || enough || f.NoticeSeen || f.SetUp) {
+			wrong("a notice of what is not coming, or was put off")
+		}
+		if d.Step == policy.FinishSession && coming && !enough && !f.NoticeSeen {
+			wrong("no notice of what is coming")
 		}
 	case policy.Refuse:
 		if !provedAll {
@@ -266,18 +322,24 @@ func mustHold(t fataler, f policy.Facts) {
 		if !provedAll || !open || !entitled {
 			wrong("an account that is shut, or not known yet, is asked to enrol")
 		}
-		if second {
+		if enough {
 			if !f.Offer || d.Step != policy.EnrolPasskey {
-				wrong("asked to enrol a first factor with one proved")
+				wrong("asked to enrol with enough proved")
 			}
 			break
 		}
-		if spared || !f.CodeProved && (bound || !demanded) {
+		if f.Offer && second && d.Step == policy.EnrolPasskey && !demanded && !(coming && f.SetUp) {
+			break // the offer was taken
+		}
+		if !(f.CodeProved && !second) && !demanded && !(coming && f.SetUp) {
 			wrong("asked to enrol without need")
 		}
-		vouched := f.CodeProved || f.MailProved || !f.LinkUsed.IsZero() && f.Now.Sub(f.LinkUsed) < 48*time.Hour
+		vouched := second || f.CodeProved || f.MailProved || !f.LinkUsed.IsZero() && f.Now.Sub(f.LinkUsed) < 48*time.Hour
 		if (d.Step == policy.ProveMailbox) == vouched {
 			wrong("the mailbox has to be proved exactly when nothing vouches for it")
+		}
+		if d.Step == policy.EnrolTOTP && keysOnly {
+			wrong("asked to enrol what does not count")
 		}
 	case policy.AskPassword:
 		if f.Known && first {
@@ -295,6 +357,9 @@ func mustHold(t fataler, f policy.Facts) {
 	if !provedAll {
 		blank := policy.Facts{Now: f.Now, Rules: policy.Defaults(), Known: f.Known, PasswordProved: f.PasswordProved, PasskeyAlone: f.PasskeyAlone,
 			Enrolled: f.Enrolled, SecondDisabled: f.SecondDisabled, Recovery: f.Recovery, AccessCode: f.AccessCode, Asking: f.Asking, SecondProved: f.SecondProved}
+		if keysOnly { // which ways there are
+			blank.Rules, blank.Exempt, blank.Administrative = f.Rules, f.Exempt, f.Administrative
+		}
 		if policy.Decide(blank) != d {
 			wrong("the answer depends on what is not to be known yet")
 		}
@@ -305,6 +370,11 @@ func mustHold(t fataler, f policy.Facts) {
 		if policy.Allows(f, s) != want {
 			wrong("Allows and Decide differ on " + string(s))
 		}
+	}
+	// Who answers everything rightly comes to an end, and to a session only by what Decide lets through.
+	path := policy.Path(f)
+	if last := path[len(path)-1].Step; len(path) > 12 || last != policy.FinishSession && last != policy.Refuse && (last != policy.AskPassword || f.Known) {
+		wrong("the way has no end")
 	}
 }
 
@@ -359,7 +429,12 @@ func TestDecideFar(t *testing.T) {
 			Administrative: flag(), Target: flag(), TargetAllowed: flag(), Asking: everyStep[r.IntN(len(everyStep))],
 			Rules:     rules([]policy.Mode{policy.Off, policy.Administrators, policy.Everyone}[r.IntN(3)], times[r.IntN(len(times))]),
 			Enrolled:  [][]policy.Step{nil, {policy.AskTOTP}, {policy.AskPasskey}, {policy.AskPasskey, policy.AskTOTP}}[r.IntN(4)],
-			Enrolling: []policy.Step{"", policy.EnrolTOTP, policy.EnrolPasskey}[r.IntN(3)]}
+			Enrolling: []policy.Step{"", policy.EnrolTOTP, policy.EnrolPasskey}[r.IntN(3)], Method: []policy.Kind{"", policy.TOTP, policy.Passkey}[r.IntN(3)],
+			Exempt: times[r.IntN(len(times))], NoticeSeen: flag(), SetUp: flag()}
+		f.Rules.Factors = [][]policy.Kind{nil, {policy.Passkey}, {policy.TOTP}, policy.Kinds()}[r.IntN(4)]
+		if f.PasskeyAlone && !f.SecondProved {
+			f.Method = ""
+		}
 		if flag() {
 			f.Rules.Remember = time.Hour
 		}
@@ -395,12 +470,15 @@ func TestDecideProperties(t *testing.T) {
 		f.Enrolling = rapid.SampledFrom([]policy.Step{"", policy.EnrolTOTP, policy.EnrolPasskey}).Draw(t, "enrolling")
 		f.Rules.Remember = rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(t, "remember")
 		f.SecondDisabled = f.SecondDisabled && len(f.Enrolled) == 0
+		f.Method = rapid.SampledFrom([]policy.Kind{"", policy.TOTP, policy.Passkey}).Draw(t, "method")
+		f.Exempt, f.NoticeSeen, f.SetUp = instant("exempt"), flag("notice seen"), flag("set up")
+		f.Rules.Factors = rapid.SampledFrom([][]policy.Kind{nil, {policy.Passkey}, {policy.TOTP}, policy.Kinds()}).Draw(t, "factors")
 		mustHold(t, f)
 
 		// One more proof never takes anything away: who may finish may still do so with it.
 		if policy.Decide(f).Step == policy.FinishSession {
 			more := f
-			more.MailProved, more.SecondProved, more.Offer = true, true, false
+			more.MailProved, more.SecondProved, more.Method, more.Offer = true, true, policy.Passkey, false
 			if policy.Decide(more).Step != policy.FinishSession {
 				t.Fatalf("a further proof shuts the door: %+v", more)
 			}

@@ -4,15 +4,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"doorward/internal/policy"
 )
 
 func TestDefaults(t *testing.T) {
 	// security.md, "Numbers".
-	want := policy.Rules{SecondFactor: policy.Everyone, LinkLife: 48 * time.Hour, ResetLife: time.Hour, IdleAdmin: time.Hour, Idle: 12 * time.Hour,
+	want := policy.Rules{Asks: []policy.Demand{{Mode: policy.Everyone}}, LinkLife: 48 * time.Hour, ResetLife: time.Hour, IdleAdmin: time.Hour, Idle: 12 * time.Hour,
 		Absolute: 24 * time.Hour}
-	if got := policy.Defaults(); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+	if diff := cmp.Diff(want, policy.Defaults()); diff != "" {
+		t.Error(diff)
 	}
 }
 

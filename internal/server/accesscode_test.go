@@ -143,7 +143,7 @@ func TestAccessCode(t *testing.T) {
 		code = w.issue(admin, q, "24h")
 		b := coded(q, "access-code")
 		b.Submit("code", code).Want("login.enrol").Submit("method", "passkey").Want("login.enrol.passkey")
-		b.Submit("name", "", "credential", newKey(w.World).create(optionsIn(b.Body))).Want("dashboard")
+		b.Submit("name", "key", "credential", newKey(w.World).create(optionsIn(b.Body))).Want("dashboard")
 	})
 }
 

@@ -1,6 +1,9 @@
 package server_test
 
 import (
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -152,7 +155,7 @@ func TestChromePasskeyRefused(t *testing.T) {
 	p := w.Activate(f.Org, "ada@acme.example", access.Support)
 	c := w.Chrome(doortest.Desk("en-GB")).NoAutofill()
 	store := c.Passkeys()
-	enrolKey(c, p, "").WaitPage("dashboard")
+	enrolKey(c, p, "laptop").WaitPage("dashboard")
 	old := store.Credentials()
 	signedOut(c, p).Click("[data-webauthn=get]").WaitPage("dashboard")
 	refused := func(part string) {
@@ -185,6 +188,161 @@ func TestChromePasskeyRefused(t *testing.T) {
 	refused("not accepted")
 }
 
+// Whatever goes wrong between the browser and a key in the console, the page says it and works on.
+func TestChromeKeyFailuresInTheConsole(t *testing.T) {
+	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
+	f, _ := w.Found()
+	p := w.Enrol(f.Org, "ada@acme.example", access.Support)
+	c := w.Chrome(doortest.Desk("en-GB")).Become(w.Browser().SignIn(p).Want("dashboard"))
+	add := "[action='/me/security/key'] button"
+	c.Open("/me/security").WaitPage("me.security").Click(add).WaitPage("me.security.key").Type("name", "blue key")
+	doortest.Eval[struct{}](c, shortly)
+	told := func(part string) {
+		t.Helper()
+		c.Click("[data-webauthn]")
+		toldInChrome(c, part)
+	}
+	c.RoamingKey().Unplug()
+	told("no key answered") // there is none
+	key := c.RoamingKey().Silent(true)
+	told("took too long") // nobody touches it
+	for name, part := range map[string]string{"NotAllowedError": "cancelled", "AbortError": "cancelled", "NotSupportedError": "knows no security keys", "SecurityError": "this page’s address",
+		"InvalidStateError": "set up already", "UnknownError": "could not ask your key"} {
+		doortest.Eval[struct{}](c, `name => { navigator.credentials.create = async () => { throw new DOMException("", name) } }`, name)
+		told(part)
+	}
+	doortest.Eval[struct{}](c, `() => { delete navigator.credentials.create }`)
+	key.Silent(false)
+	c.Click("[data-webauthn]").WaitPage("me.security").Says("blue key")
+
+	// The fresh proof too.
+	w.Clock.Move(11 * time.Minute)
+	c.Click(add).WaitPage("prove")
+	doortest.Eval[struct{}](c, `() => { navigator.credentials.get = async () => { throw new DOMException("", "NotAllowedError") } }`)
+	told("Nothing was confirmed")
+	doortest.Eval[struct{}](c, `() => { delete navigator.credentials.get }`)
+	c.Click("[data-webauthn]").WaitPage("prove.resume").Click(".primary").WaitPage("me.security.key").Type("name", "again")
+	told("set up already")
+	key.Unplug()
+	c.RoamingKey()
+	c.Click("[data-webauthn]").WaitPage("me.security").Says("blue key").Says("again")
+}
+
+// phished returns the world as it looks through a listener at another address that passes everything on: its pages are ours, and what it tells the
+// server of its own address is a lie.
+func phished(t *testing.T, w *doortest.World, host string) *doortest.World {
+	t.Helper()
+	to, err := url.Parse(w.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		if r.Out.Header.Get("Origin") != "" {
+			r.Out.Header.Set("Origin", w.URL)
+		}
+	}})
+	t.Cleanup(front.Close)
+	there := *w
+	there.URL = strings.Replace(front.URL, "127.0.0.1", host, 1)
+	return &there
+}
+
+// On a page at another address a key proves nothing and none is registered, although the page is ours to the letter. At another port of our host
+// the browser takes part, and the server refuses and records it; at another host already the browser refuses.
+func TestChromeWrongOrigin(t *testing.T) {
+	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
+	f, _ := w.Found()
+	p, q, r := w.Activate(f.Org, "ada@acme.example", access.Support), w.Activate(f.Org, "bob@acme.example", access.Support), w.Enrol(f.Org, "cyd@acme.example", access.Support)
+	own := w.Chrome(doortest.Desk("en-GB")).NoAutofill()
+	store := own.Passkeys()
+	enrolKey(own, p, "my laptop").WaitPage("dashboard")
+	state := func() [2]int {
+		return [2]int{w.Count(`select count(*) from sessions`), w.Count(`select count(*) from factors where kind = 'passkey' and state = 'active'`)}
+	}
+	signedIn := w.Browser().SignIn(r).Want("dashboard")
+	was := state()
+
+	near := phished(t, w, "localhost")
+	c := near.Chrome(doortest.Desk("en-GB")).NoAutofill()
+	c.Passkeys().Holds(store.Credentials()...)
+	refused := func(ceremony, page, reason string) {
+		t.Helper()
+		count := func() int {
+			return w.Count(`select count(*) from events where action = 'signin.failed' and outcome = 'refused' and reason = $1`, reason)
+		}
+		before := count()
+		c.Click("[data-webauthn=" + ceremony + "]").WaitPage(page).Says("This key or passkey was not accepted")
+		if n := count() - before; n != 1 {
+			t.Errorf("%s: %d events", page, n)
+		}
+		if now := state(); now != was {
+			t.Errorf("%s: sessions and keys went from %v to %v", page, was, now)
+		}
+	}
+	c.Open("/o/acme/login").WaitPage("login.identifier")
+	refused("get", "login.identifier", "passkey")
+	c.Type("identifier", p.Email).Press("\r").WaitPage("login.password").Type("password", doortest.Password).Press("\r").WaitPage("login.passkey")
+	refused("get", "login.passkey", "passkey")
+	toEnrol(c, q).Click("[value=passkey]").WaitPage("login.enrol.passkey")
+	refused("create", "login.enrol.passkey", "enrol-passkey")
+	c.Become(signedIn).Open("/me/security").WaitPage("me.security").Click("[action='/me/security/key'] button").WaitPage("me.security.key")
+	refused("create", "me.security.key", "enrol-passkey")
+
+	far := phished(t, w, "127.0.0.1")
+	d := far.Chrome(doortest.Desk("en-GB")).NoAutofill()
+	d.Passkeys().Holds(store.Credentials()...)
+	d.Open("/o/acme/login").WaitPage("login.identifier").Click("[data-webauthn=get]")
+	toldInChrome(d, "because of this page’s address")
+	toEnrol(d, q).Click("[value=passkey]").WaitPage("login.enrol.passkey").Click("[data-webauthn=create]")
+	toldInChrome(d, "because of this page’s address")
+	if now := state(); now != was {
+		t.Errorf("at another host sessions and keys went from %v to %v", was, now)
+	}
+
+	signedOut(own, p).Click("[data-webauthn=get]").WaitPage("dashboard") // at home it works as before
+}
+
+// The first second factor that is made in the console brings its recovery codes, without JavaScript too; there, a key needs it and the page says so.
+func TestChromeFirstFactorInTheConsole(t *testing.T) {
+	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
+	f, _ := w.Found()
+	w.Exec(`update orgs set settings = '{"second_factor":"off"}' where id = $1`, f.Org.ID)
+	for _, script := range []bool{true, false} {
+		p := w.Activate(f.Org, map[bool]string{true: "ada", false: "bob"}[script]+"@acme.example", access.Support)
+		look := doortest.Phone("en-GB")
+		look.NoScript = !script
+		c := w.Chrome(look).Become(past(w.Browser().Password(p)))
+		if script {
+			c.Passkeys()
+			c.Open("/me/security").WaitPage("me.security").Click("[action='/me/security/key'] button").WaitPage("me.security.key")
+			if name := doortest.Eval[string](c, `() => document.querySelector("[name=name]").value`); name != "Chrome, Android" {
+				t.Errorf("the key's name starts as %q", name)
+			}
+			c.Click("[data-webauthn=create]").WaitPage("me.recovery")
+		} else {
+			c.Open("/me/security").WaitPage("me.security").Click("[action='/me/security/key'] button").WaitPage("me.security.key").Says("need JavaScript")
+			c.Open("/me/security").WaitPage("me.security").Click("[action='/me/security/app'] button").WaitPage("me.security.app")
+			p.Key = strings.ReplaceAll(c.Text("#totp-secret"), " ", "")
+			c.Type("code", p.Code()).Click(".primary").WaitPage("me.recovery")
+		}
+		codes := recoveryCodes(c)
+		if len(codes) != 10 {
+			t.Errorf("the codes are %q", codes)
+		}
+		if hidden := doortest.Eval[bool](c, `() => document.querySelector("[data-copy]").hidden && document.querySelector("[data-print]").hidden`); hidden == script {
+			t.Errorf("the buttons that need JavaScript are hidden: %v", hidden)
+		}
+		saved := doortest.Eval[string](c, `() => decodeURIComponent(document.querySelector("a[download]").href)`)
+		for _, one := range codes {
+			if !strings.Contains(saved, one) {
+				t.Errorf("%s is not in the file", one)
+			}
+		}
+		c.Click(".button[href='/me/security']").WaitPage("me.security").Says("is set up").Says("10 of 10 left")
+	}
+}
+
 // Tabs that stand at the sign-in at once don't take each other's question away, and the browser's request of the autofill gives way to the button.
 func TestChromePasskeyTabs(t *testing.T) {
 	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
@@ -192,7 +350,7 @@ func TestChromePasskeyTabs(t *testing.T) {
 	p := w.Activate(f.Org, "ada@acme.example", access.Support)
 	one := w.Chrome(doortest.Desk("en-GB"))
 	store := one.Passkeys()
-	enrolKey(one, p, "").WaitPage("dashboard")
+	enrolKey(one, p, "laptop").WaitPage("dashboard")
 	store.Silent(true)
 	signOutInChrome(one).Open("/o/acme/login?to=%2Fme").WaitPage("login.identifier")
 	waitForQuestions(t, w, 1)

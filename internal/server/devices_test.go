@@ -38,12 +38,12 @@ func again(b *doortest.Browser, p *doortest.Person) bool {
 }
 
 // past goes on to the dashboard, past a passkey that is offered once a month.
-func past(b *doortest.Browser) {
+func past(b *doortest.Browser) *doortest.Browser {
 	b.World.T.Helper()
 	if b.Page() == "login.passkey-offer" {
 		b.Submit("choice", "later")
 	}
-	b.Want("dashboard")
+	return b.Want("dashboard")
 }
 
 // Who signs in on a browser that the account was not used on before is mailed, from the second one on.
@@ -199,7 +199,7 @@ func TestRememberedDevice(t *testing.T) {
 			"a new factor": func(b *doortest.Browser) {
 				b.Get("/me/prove?to=/me").Submit("proof_code", p.Code()).Want("me")
 				b.Post("/me/security/key", nil).Want("me.security.key")
-				b.Submit("name", "", "credential", newKey(w.World).create(optionsIn(b.Body))).Want("me.security")
+				b.Submit("name", "key", "credential", newKey(w.World).create(optionsIn(b.Body))).Want("me.security")
 				w.Exec(`delete from factors where account_id = $1 and kind = 'passkey'`, p.Account) // so that the code is asked for
 			},
 			"a factor less": func(b *doortest.Browser) {
@@ -207,7 +207,7 @@ func TestRememberedDevice(t *testing.T) {
 				other := w.Browser()
 				past(other.SignIn(p))
 				other.Post("/me/security/key", nil).Want("me.security.key")
-				other.Submit("name", "", "credential", k.create(optionsIn(other.Body))).Want("me.security")
+				other.Submit("name", "key", "credential", k.create(optionsIn(other.Body))).Want("me.security")
 				w.Exec(`update devices set trusted_until = $1 where account_id = $2`, w.Clock.Now().Add(time.Hour).UnixMicro(), p.Account)
 				other.Post("/me/security/factors/"+w.text(`select id from factors where lookup = $1`, raw64(k.id))+"/remove", nil).Want("me.security")
 			},

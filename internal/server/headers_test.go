@@ -197,7 +197,13 @@ func TestHeadersOverHTTPS(t *testing.T) {
 			ask(http.MethodGet, "/healthz")
 			ask(http.MethodPost, "/me/sessions/end-all")
 			ask(http.MethodPost, "/logout")
-			checkCookies(t, cookies, regexp.MustCompile(`^__Host-door-(session|attempt[0-3]|passkey|proof|device|flash|lang|theme)=[^;]*; Path=/;( Max-Age=\d+;)? HttpOnly; Secure; SameSite=Lax$`))
+			r = ask(http.MethodPost, "/login", "identifier", p.Email)
+			_, id, _ = strings.Cut(r.Location(), "attempt=")
+			ask(http.MethodPost, "/login/password", "attempt", id, "tenant", "fabrikam", "password", "another fine passphrase 9")
+			if ask(http.MethodPost, "/login/totp", "attempt", id, "code", p.Code()); jar["__Host-door-tenant"] != "fabrikam" {
+				t.Errorf("the tenant domain is not remembered: %v", jar)
+			}
+			checkCookies(t, cookies, regexp.MustCompile(`^__Host-door-(session|attempt[0-3]|passkey|proof|device|tenant|flash|lang|theme)=[^;]*; Path=/;( Max-Age=\d+;)? HttpOnly; Secure; SameSite=Lax$`))
 			if len(cookies) < 12 {
 				t.Errorf("only %d cookies were seen", len(cookies))
 			}

@@ -88,7 +88,9 @@ func furnish(ctx context.Context, s config.Settings, db *sqldb.DB, cost secret.C
 	if err := checkKeys(ctx, db, vault, len(sealed) == 0); err != nil {
 		return nil, err
 	}
-	h := &House{Settings: s, DB: db, Vault: vault, Hasher: secret.NewHasher(cost, runtime.NumCPU()), Breached: factor.BreachedAt(s.PasswordsPath()), Now: now, Log: log,
+	// A container's share of the machine may be less than its cores; MakeRoom makes it more than them.
+	slots := min(runtime.NumCPU(), runtime.GOMAXPROCS(0))
+	h := &House{Settings: s, DB: db, Vault: vault, Hasher: secret.NewHasher(cost, slots), Breached: factor.BreachedAt(s.PasswordsPath()), Now: now, Log: log,
 		Book: &audit.Book{DB: db, Now: now}, Guard: access.Guard{Now: now}, Gate: throttle.Gate{DB: db, Now: now},
 		Queue: outbox.NewQueue(db, vault, now, log)}
 	h.Directory = &account.Directory{DB: db, Book: h.Book, Guard: h.Guard, Gate: h.Gate, Queue: h.Queue, Vault: vault, Hasher: h.Hasher, Now: now}

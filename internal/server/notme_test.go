@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"doorward/internal/access"
 	"doorward/internal/account"
 	"doorward/internal/doortest"
+	"doorward/internal/factor"
 	"doorward/internal/outbox"
 	"doorward/internal/refusal"
 	"doorward/internal/secret"
@@ -138,6 +140,243 @@ func TestNotMeLinksAreApart(t *testing.T) {
 	})
 }
 
+// answer says "this wasn't me" with a link, and comes back by the reset.
+func (w *town) answer(p *doortest.Person, link string) {
+	w.T.Helper()
+	settle(w.World)
+	resets := 0
+	for _, m := range w.Mailbox.All(p.Email) {
+		if m.Kind == "reset" {
+			resets++
+		}
+	}
+	if r := send(w.World, http.MethodPost, link, nil, nil); r.Location() != "/o/fabrikam/not-me/done" {
+		w.T.Fatalf("the answer leads to %d %q", r.Status, r.Location())
+	}
+	reset := path(w, w.Mailbox.Wait(p.Email, "reset", resets+1).Link("/reset/"))
+	w.Clock.Move(time.Minute)
+	if r := send(w.World, http.MethodPost, reset, choose(doortest.Password), nil); r.Status != http.StatusSeeOther {
+		w.T.Fatalf("the reset is answered %d %q", r.Status, r.Page())
+	}
+	w.calm()
+}
+
+// The answer to a mail about a new factor removes that one and no other; with the last one go its recovery codes.
+func TestNotMeRemovesTheFactor(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		p, owner := w.enrolled(w.Fabrikam, "bea@fabrikam.example", access.Core)
+		kinds := func() string {
+			list, err := factor.List(w.DB.Read(t.Context()), p.Account)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out []string
+			for _, f := range list {
+				if f.Kind != factor.Password {
+					out = append(out, string(f.Kind))
+				}
+			}
+			slices.Sort(out)
+			return strings.Join(out, " ")
+		}
+		add := func(b *doortest.Browser, name string) *softkey {
+			k := newKey(w.World)
+			b.Get("/me/security").Submit(":action", "/me/security/key").Want("me.security.key")
+			b.Submit("name", name, "credential", k.create(optionsIn(b.Body))).Want("me.security")
+			return k
+		}
+		w.Clock.Move(time.Minute)
+		thief := w.Browser()
+		thief.SignIn(p).Want("dashboard")
+		own := add(owner, "blue key")
+		w.Clock.Move(time.Minute)
+		theirs := add(thief, "thief's key")
+		first, stolen := w.warned(p, "factor-added", 1), w.warned(p, "factor-added", 3)
+		if got := kinds(); got != "passkey passkey recovery totp" {
+			t.Fatalf("there are %q", got)
+		}
+		events := w.Events(w.Fabrikam.ID, "factor.removed")
+		removed := func(want int) {
+			t.Helper()
+			if n := w.Events(w.Fabrikam.ID, "factor.removed") - events; n != want {
+				t.Errorf("%d events of a removed factor, want %d", n, want)
+			}
+			settle(w.World)
+			mails := 0
+			for _, m := range w.Mailbox.All(p.Email) {
+				if m.Kind == "factor-removed" {
+					mails++
+				}
+			}
+			if mails != want {
+				t.Errorf("%d mails of a removed factor, want %d", mails, want)
+			}
+		}
+		w.answer(p, stolen)
+		thief.Get("/me").WantStatus(http.StatusUnauthorized)
+		if w.Count(`select count(*) from factors where lookup = $1`, raw64(theirs.id)) != 0 || kinds() != "passkey recovery totp" {
+			t.Errorf("left are %q", kinds())
+		}
+		removed(1)
+		c := second(p)
+		if !c.wrong(theirs.get(c.ask())) {
+			t.Errorf("the thief's key is answered %d", c.b.Status)
+		}
+		c.give(own.get(c.ask())).Want("dashboard") // the owner's own key, and everything else, goes on
+
+		// The reset has answered the links of before. Others stand for them.
+		if r := send(w.World, http.MethodPost, first, nil, nil); r.Status != http.StatusGone {
+			t.Errorf("a link from before the reset answers %d", r.Status)
+		}
+		nth := 3
+		warn := func(kind string) string {
+			t.Helper()
+			at := sqldb.At(int64(w.Count(`select created_at from factors where account_id = $1 and kind = $2 and state = 'active'`, p.Account, kind)))
+			if err := w.DB.Write(t.Context(), func(tx sqldb.Tx) error {
+				return account.Tell(tx, w.Queue, w.Fabrikam.ID, p.Account, outbox.FactorAdded{Factor: kind, At: at})
+			}); err != nil {
+				t.Fatal(err)
+			}
+			nth++
+			return w.warned(p, "factor-added", nth)
+		}
+		// One that is gone already is no error, and nothing else goes in its place.
+		link := warn("passkey")
+		c.b.Post("/me/security/factors/"+w.text(`select id from factors where lookup = $1`, raw64(own.id))+"/remove", nil)
+		w.Mailbox.Wait(p.Email, "factor-removed", 2)
+		w.answer(p, link)
+		if kinds() != "recovery totp" {
+			t.Errorf("left are %q", kinds())
+		}
+		removed(2)
+
+		// One that too many wrong codes disabled is for an administrator.
+		link = warn("totp")
+		w.Exec(`update factors set state = 'disabled' where account_id = $1 and kind = 'totp'`, p.Account)
+		w.answer(p, link)
+		if kinds() != "recovery totp" || w.text(`select state from factors where account_id = $1 and kind = 'totp'`, p.Account) != "disabled" {
+			t.Errorf("a disabled factor was lifted: %q", kinds())
+		}
+		w.Exec(`update factors set state = 'active' where account_id = $1 and kind = 'totp'`, p.Account)
+		w.answer(p, warn("totp"))
+		if kinds() != "" {
+			t.Errorf("after the last factor there are %q", kinds())
+		}
+		removed(3)
+		halfIn(p).Want("login.enrol")
+	})
+}
+
+// The answer to a mail about a temporary code ends that code; the one that was issued since stays.
+func TestNotMeEndsTheAccessCode(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		_, admin := w.enrolled(w.Fabrikam, "ada@fabrikam.example", access.Administrator)
+		p := w.Enrol(w.Fabrikam, "bea@fabrikam.example", access.Core)
+		w.issue(admin, p, "1h")
+		old := w.warned(p, "access-code", 1)
+		w.Clock.Move(time.Minute)
+		w.issue(admin, p, "1h")
+		fresh := w.warned(p, "access-code", 2)
+		settle(w.World)
+		if r := send(w.World, http.MethodPost, old, nil, nil); r.Status != http.StatusSeeOther || w.issued(p) != 1 {
+			t.Errorf("the answer to the older mail: %d, %d codes are left", r.Status, w.issued(p))
+		}
+		if r := send(w.World, http.MethodPost, fresh, nil, nil); r.Status != http.StatusSeeOther || w.issued(p) != 0 {
+			t.Errorf("the answer to the newer mail: %d, %d codes are left", r.Status, w.issued(p))
+		}
+		if n := w.Count(`select count(*) from factors where account_id = $1 and kind in ('totp', 'recovery')`, p.Account); n != 2 {
+			t.Errorf("%d of the person's own two are left", n)
+		}
+	})
+}
+
+// The answer to a mail about a new device forgets that one: when it comes again, it is new again.
+func TestNotMeForgetsTheDevice(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		p, home := w.enrolled(w.Fabrikam, "bea@fabrikam.example", access.Core)
+		w.Clock.Move(time.Minute)
+		thief := w.Browser()
+		thief.SignIn(p).Want("dashboard")
+		link := w.warned(p, "new-device", 1)
+		was := w.text(`select id from devices where account_id = $1 order by created_at desc limit 1`, p.Account)
+		w.Clock.Move(time.Minute)
+		office := w.Browser()
+		office.SignIn(p).Want("dashboard")
+		w.Mailbox.Wait(p.Email, "new-device", 2)
+		w.answer(p, link)
+		if w.Count(`select count(*) from devices where id = $1`, was) != 0 || w.Count(`select count(*) from devices where account_id = $1`, p.Account) != 2 {
+			t.Error("the wrong devices were forgotten")
+		}
+		if n := w.Events(w.Fabrikam.ID, "device.forgotten"); n != 1 {
+			t.Errorf("%d events", n)
+		}
+		for i, b := range []*doortest.Browser{home, office, thief} {
+			again(b, p)
+			if n, want := w.newDevices(p), []int{2, 2, 3}[i]; n != want {
+				t.Errorf("after sign-in %d there are %d mails of new devices, want %d", i+1, n, want)
+			}
+		}
+	})
+}
+
+// Every "this wasn't me" is told to the organisation's administrators, in their language, but not to who said it.
+func TestNotMeAlert(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		w.Exec(`update seats set seat_limit = null`)
+		ann, in := w.enrolled(w.Fabrikam, "ann@fabrikam.example", access.Administrator)
+		in.Get("/me").Submit("language", "de").Want("me")
+		ada := w.Enrol(w.Fabrikam, "ada@fabrikam.example", access.Administrator)
+		off := w.Enrol(w.Fabrikam, "off@fabrikam.example", access.Administrator)
+		if err := w.Directory.Disable(t.Context(), doortest.Operator(), w.Fabrikam.ID, off.Account); err != nil {
+			t.Fatal(err)
+		}
+		w.Enrol(w.Fabrikam, "co@fabrikam.example", access.CoManager)
+		w.Enrol(w.Tailspin, "tom@tailspin.example", access.Administrator)
+		w.Enrol(w.Contoso, "carl@contoso.example", access.Administrator)
+		p := w.Enrol(w.Fabrikam, "bea@fabrikam.example", access.Core)
+		alerts := func(email string) (n int) {
+			settle(w.World)
+			for _, m := range w.Mailbox.All(email) {
+				if m.Kind == "not-me-alert" {
+					n++
+				}
+			}
+			return n
+		}
+		if r := send(w.World, http.MethodPost, w.warned(p, "factor-added", 1), nil, nil); r.Status != http.StatusSeeOther {
+			t.Fatal(r.Status)
+		}
+		page := "/o/fabrikam/users/" + string(p.Account)
+		for who, words := range map[*doortest.Person][]string{ann: {"Vielleicht benutzt jemand", "Das war ich nicht", "Authenticator-App", p.Email, "Fabrikam"},
+			ada: {"Someone else may be using", "This wasn’t me", "Authenticator app", p.Email, "Fabrikam"}} {
+			m := w.Mailbox.Wait(who.Email, "not-me-alert", 1)
+			for _, word := range words {
+				if !strings.Contains(m.Subject+m.Text, word) {
+					t.Errorf("the mail to %s does not say %q:\n%s", who.Email, word, m.Text)
+				}
+			}
+			if to := m.Link("/users/"); !strings.HasSuffix(to, page) {
+				t.Errorf("the mail leads to %q, not %s", to, page)
+			}
+			if strings.Contains(m.Text, "/not-me/") || strings.Contains(m.Text, "/reset/") {
+				t.Error("the administrator gets the person's links")
+			}
+		}
+		in.Get(page).Want("user")
+		for email, want := range map[string]int{ann.Email: 1, ada.Email: 1, p.Email: 0, off.Email: 0, "co@fabrikam.example": 0, "tom@tailspin.example": 0, "carl@contoso.example": 0} {
+			if n := alerts(email); n != want {
+				t.Errorf("%s has %d such mails, want %d", email, n, want)
+			}
+		}
+		if r := send(w.World, http.MethodPost, w.warned(ann, "factor-added", 1), nil, nil); r.Status != http.StatusSeeOther {
+			t.Fatal(r.Status)
+		}
+		if a, b := alerts(ann.Email), alerts(ada.Email); a != 1 || b != 2 {
+			t.Errorf("of her own answer ann has %d mails, ada %d", a-1, b-1)
+		}
+	})
+}
+
 // Seven days, not longer.
 func TestNotMeEnds(t *testing.T) {
 	eachTown(t, func(t *testing.T, w *town) {
@@ -188,7 +427,12 @@ func TestNotMeAgainstAChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := send(w.World, http.MethodPost, w.warned(p, "factor-added", 1), nil, nil); r.Status != http.StatusSeeOther {
+		if err := w.DB.Write(t.Context(), func(tx sqldb.Tx) error {
+			return account.Tell(tx, w.Queue, w.Fabrikam.ID, p.Account, outbox.RecoveryUsed{Left: 9, At: w.Clock.Now()})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if r := send(w.World, http.MethodPost, w.warned(p, "recovery-used", 1), nil, nil); r.Status != http.StatusSeeOther {
 			t.Fatal(r.Status)
 		}
 		settle(w.World)

@@ -2,11 +2,13 @@ package server_test
 
 import (
 	"bytes"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +50,17 @@ func atCode(r reply) bool {
 	return r.Status == http.StatusUnprocessableEntity && slices.Equal(r.Faults(), []string{"code"}) && !sessionIn(r)
 }
 
+// savedCodes returns the text file that a page's link saves.
+func savedCodes(t *testing.T, b *doortest.Browser) string {
+	t.Helper()
+	link := firstGroup(regexp.MustCompile(`href="data:text/plain;charset=utf-8,([^"]*)" download="recovery-codes.txt"`), b.Body)
+	text, err := url.PathUnescape(html.UnescapeString(link))
+	if err != nil || link == "" {
+		t.Errorf("the page offers no file: %v", err)
+	}
+	return text
+}
+
 // The codes are shown right after the first factor, until the person has confirmed them, and never again.
 func TestRecoveryCodesAreShownOnce(t *testing.T) {
 	eachTown(t, func(t *testing.T, w *town) {
@@ -72,19 +85,20 @@ func TestRecoveryCodesAreShownOnce(t *testing.T) {
 		w.nowhere(codes...)
 		shown := func(b *doortest.Browser) (n int) {
 			for _, c := range codes {
-				n += strings.Count(b.Body, c)
+				if strings.Contains(b.Body, c) {
+					n++
+				}
 			}
 			return n
 		}
 		if a.Get("/login/next?attempt=" + a.ID).Want("login.recovery-codes"); shown(a.Browser) != 10 {
 			t.Errorf("a reload shows %d codes", shown(a.Browser))
 		}
-		a.Follow("recovery-codes.txt")
-		if shown(a.Browser) != 10 || a.Status != http.StatusOK || !strings.HasPrefix(a.Head.Get("Content-Disposition"), "attachment") || !strings.Contains(a.Head.Get("Cache-Control"), "no-store") {
-			t.Errorf("the download is %d %v with %d codes", a.Status, a.Head, shown(a.Browser))
+		if file := savedCodes(t, a.Browser); !slices.Equal(strings.Fields(file), append([]string{"Fabrikam", p.Email}, a.Recovery()...)) || !strings.Contains(a.Head.Get("Cache-Control"), "no-store") {
+			t.Errorf("the download is %q; the page's head %v", file, a.Head)
 		}
 		stranger := w.Browser()
-		for _, path := range []string{"/login/recovery-codes.txt?attempt=" + a.ID, "/login/recovery-codes.txt", "/login/next?attempt=" + a.ID} {
+		for _, path := range []string{"/login/recovery-codes?attempt=" + a.ID, "/login/next?attempt=" + a.ID} {
 			if stranger.Get(path); shown(stranger) != 0 {
 				t.Errorf("%s shows a stranger the codes", path)
 			}
@@ -93,13 +107,13 @@ func TestRecoveryCodesAreShownOnce(t *testing.T) {
 			t.Errorf("without a word of the person: %d codes, session %q", shown(a.Browser), a.Cookie("session"))
 		}
 		a.Submit("saved", "1").Want("login.passkey-offer")
-		for _, path := range []string{"/login/recovery-codes.txt?attempt=" + a.ID, "/login/recovery-codes.txt", "/login/next?attempt=" + a.ID, "/login/recovery-codes?attempt=" + a.ID} {
+		for _, path := range []string{"/login/next?attempt=" + a.ID, "/login/recovery-codes?attempt=" + a.ID} {
 			if a.Get(path); shown(a.Browser) != 0 || a.Status >= 500 {
 				t.Errorf("%s shows %d codes after they were confirmed", path, shown(a.Browser))
 			}
 		}
 		a.Get("/login/next?attempt="+a.ID).Want("login.passkey-offer").Submit("choice", "later").Want("dashboard")
-		for _, path := range []string{"/login/recovery-codes.txt?attempt=" + a.ID, "/me/security", "/me/security/recovery"} {
+		for _, path := range []string{"/login/recovery-codes?attempt=" + a.ID, "/me/security", "/me/security/recovery"} {
 			if a.Get(path); shown(a.Browser) != 0 || a.Status >= 500 {
 				t.Errorf("%s shows %d codes to who is signed in", path, shown(a.Browser))
 			}
@@ -110,6 +124,115 @@ func TestRecoveryCodesAreShownOnce(t *testing.T) {
 		w.nowhere(codes...)
 		if n := w.Events(w.Fabrikam.ID, "recovery.made"); n != 1 {
 			t.Errorf("%d events", n)
+		}
+	})
+}
+
+// first is someone whom a link of a moment ago lets make a first second factor in the console, where none is demanded.
+func (w *town) first(email string) (*doortest.Person, *doortest.Browser) {
+	w.T.Helper()
+	w.Exec(`update orgs set settings = '{"second_factor":"off"}' where id = $1`, w.Fabrikam.ID)
+	p := w.Activate(w.Fabrikam, email, access.Core)
+	b := w.Browser()
+	past(b.Password(p))
+	return p, b
+}
+
+// The first second factor that is made in the console brings recovery codes too, shown once; a further one brings none.
+func TestRecoveryCodesInTheConsole(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		app := func(b *doortest.Browser, p *doortest.Person) *doortest.Browser {
+			b.Get("/me/security").Submit(":action", "/me/security/app").Want("me.security.app")
+			p.Key = strings.ReplaceAll(b.ByID("totp-secret"), " ", "")
+			was := w.Count(`select count(*) from factors where account_id = $1 and kind = 'recovery'`, p.Account)
+			b.Submit("code", "000000").WantStatus(http.StatusUnprocessableEntity).Want("me.security.app")
+			for _, name := range oddNames()[4:] { // an app need not have one
+				b.Submit("code", p.Code(), "name", name).WantStatus(http.StatusUnprocessableEntity).Want("me.security.app")
+				if b.FieldError("name") == "" {
+					t.Errorf("the name %.20q is not refused at its field", name)
+				}
+			}
+			if n := w.Count(`select count(*) from factors where account_id = $1 and kind = 'recovery'`, p.Account); n != was || len(b.Recovery()) != 0 {
+				t.Errorf("a wrong code makes %d sets of recovery codes", n-was)
+			}
+			return b.Submit("code", p.Code(), "name", "phone")
+		}
+		key := func(b *doortest.Browser, _ *doortest.Person) *doortest.Browser {
+			b.Get("/me/security").Submit(":action", "/me/security/key").Want("me.security.key")
+			return b.Submit("name", "blue key", "credential", newKey(w.World).create(optionsIn(b.Body)))
+		}
+		for name, c := range map[string]struct {
+			path, said    string
+			first, second func(*doortest.Browser, *doortest.Person) *doortest.Browser
+		}{"app": {"/me/security/app/confirm", "The authenticator app is set up", app, key}, "key": {"/me/security/key/confirm", "Your key or passkey is set up", key, app}} {
+			p, b := w.first(name + "@fabrikam.example")
+			made, enrolled := w.Events(w.Fabrikam.ID, "recovery.made"), w.Events(w.Fabrikam.ID, "factor.enrolled")
+			c.first(b, p).WantStatus(http.StatusOK).Want("me.recovery")
+			p.Recovery = b.Recovery()
+			if codes := slices.Sorted(slices.Values(p.Recovery)); len(codes) != 10 || len(slices.Compact(codes)) != 10 {
+				t.Fatalf("%s: the codes are %q", name, p.Recovery)
+			}
+			if file := savedCodes(t, b); !slices.Equal(strings.Fields(file), append([]string{"Fabrikam", p.Email}, p.Recovery...)) || !strings.Contains(b.Head.Get("Cache-Control"), "no-store") {
+				t.Errorf("%s: the download is %q; the page's head %v", name, file, b.Head)
+			}
+			if m, e := w.Events(w.Fabrikam.ID, "recovery.made")-made, w.Events(w.Fabrikam.ID, "factor.enrolled")-enrolled; m != 1 || e != 1 {
+				t.Errorf("%s: %d events of codes, %d of a factor", name, m, e)
+			}
+			w.Mailbox.Wait(p.Email, "factor-added", 1)
+			if b.Get(c.path).Want("me.security"); strings.Contains(b.Body, p.Recovery[0]) || !strings.Contains(b.Text(), "10 of 10 left") || !strings.Contains(b.Text(), c.said) {
+				t.Errorf("%s: afterwards the page says %s", name, b.Text())
+			}
+			for range 2 { // the same form once more
+				if b.Post(c.path, url.Values{"code": {"000000"}, "credential": {"{}"}, "name": {"again"}}); len(b.Recovery()) != 0 || b.Status >= 500 {
+					t.Errorf("%s: the form once more is answered %d %q", name, b.Status, b.Page())
+				}
+			}
+			c.second(b, p).Want("me.security")
+			if n := w.Count(`select count(*) from factors where account_id = $1 and kind = 'recovery'`, p.Account); n != 1 || len(b.Recovery()) != 0 {
+				t.Errorf("%s: a second factor brings codes: %d sets", name, n)
+			}
+			w.nowhere(p.Recovery...)
+			if r := coded(p, "recovery").post("recovery", "code", p.Recovery[0]); !sessionIn(r) {
+				t.Errorf("%s: a code is answered %d", name, r.Status)
+			}
+		}
+	})
+}
+
+// Confirmed fifty times at once, over all nodes, by an app and by a key: one set, shown to one of them.
+func TestRecoveryCodesInTheConsoleAtOnce(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		all := nodes(t, w.World)
+		p, b := w.first("bea@fabrikam.example")
+		b.Get("/me/security").Submit(":action", "/me/security/key").Want("me.security.key")
+		credential := newKey(w.World).create(optionsIn(b.Body))
+		b.Get("/me/security").Submit(":action", "/me/security/app").Want("me.security.app")
+		p.Key = strings.ReplaceAll(b.ByID("totp-secret"), " ", "")
+		digits, h := p.Code(), held(b)
+		var shown atomic.Int64
+		atOnce(50, func(i int) {
+			path, form := "/me/security/app/confirm", url.Values{"code": {digits}, "name": {"phone"}}
+			if i%2 == 0 {
+				path, form = "/me/security/key/confirm", url.Values{"credential": {credential}, "name": {"key"}}
+			}
+			r, err := transmit(all[i%len(all)], http.MethodPost, path, form.Encode(), h)
+			if err != nil || r.Status >= 500 {
+				t.Errorf("%s is answered %d, %v", path, r.Status, err)
+			}
+			if r.Page() == "me.recovery" {
+				shown.Add(1)
+			}
+		})
+		if shown.Load() != 1 {
+			t.Errorf("%d answers show codes", shown.Load())
+		}
+		for kind, want := range map[string]int{"recovery": 1, "totp": 1, "passkey": 1} {
+			if n := w.Count(`select count(*) from factors where account_id = $1 and kind = $2 and state = 'active'`, p.Account, kind); n != want {
+				t.Errorf("%d factors of kind %s", n, kind)
+			}
+		}
+		if n := w.Events(w.Fabrikam.ID, "recovery.made"); n != 1 {
+			t.Errorf("%d events of codes", n)
 		}
 	})
 }
@@ -298,6 +421,9 @@ func TestHundredWrongRecoveryCodes(t *testing.T) {
 			t.Error("disabled codes are offered")
 		}
 		a.Submit("code", p.Code()).Want("dashboard")
+		if a.Get("/me/security"); !strings.Contains(a.Text(), "switched off") || strings.Contains(a.Text(), "of 10 left") {
+			t.Errorf("the page does not say that the codes are no good: %s", a.Text())
+		}
 		a.Post("/me/security/recovery", nil).Want("me.recovery")
 		if r := coded(p, "recovery").post("recovery", "code", a.Recovery()[0]); !sessionIn(r) {
 			t.Errorf("a code of a new set is answered %d", r.Status)

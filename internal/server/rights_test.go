@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"doorward/internal/access"
+	"doorward/internal/account"
 	"doorward/internal/doortest"
 	"doorward/internal/id"
 	"doorward/internal/license"
@@ -114,7 +115,22 @@ func ask(t *testing.T, w *doortest.World, b *doortest.Browser, route string, abo
 		p, _ := w.Invite(about, fmt.Sprintf("target%d@people.example", n), role)
 		path = strings.ReplaceAll(path, "{account}", string(p.Account))
 	}
-	path = strings.NewReplacer("{slug}", about.Slug, "{$}", "", "{step}", "password", "{token}", "dwa_"+strings.Repeat("x", 43),
+	own, group := id.New[id.Role](w.Clock.Now()), id.New[id.Group](w.Clock.Now())
+	if strings.Contains(path, "{role}") {
+		made, err := w.Directory.DefineRole(t.Context(), doortest.Operator(), about.ID, account.OwnRole{Name: fmt.Sprintf("Role %d", n), Permissions: []access.Permission{access.PeopleView}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		own = made.ID
+		defer func() { _ = w.Directory.DeleteRole(t.Context(), doortest.Operator(), about.ID, own) }()
+	}
+	if strings.Contains(path, "{group}") && about.Kind != access.Customer {
+		var err error
+		if group, err = w.Directory.CreateGroup(t.Context(), doortest.Operator(), about.ID, fmt.Sprintf("Group %d", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path = strings.NewReplacer("{role}", string(own), "{group}", string(group), "{slug}", about.Slug, "{$}", "", "{step}", "password", "{token}", "dwa_"+strings.Repeat("x", 43),
 		"{factor}", string(id.New[id.Factor](w.Clock.Now())), "{device}", string(id.New[id.Device](w.Clock.Now())), "{session}", string(id.New[id.Session](w.Clock.Now()))).Replace(path)
 	b.At = nil
 	follow := b.Client.CheckRedirect
@@ -123,7 +139,7 @@ func ask(t *testing.T, w *doortest.World, b *doortest.Browser, route string, abo
 	if method == http.MethodGet {
 		b.Get(path)
 	} else {
-		b.Post(path, url.Values{"roles": {access.Viewer}, "emails": {fmt.Sprintf("new%d@people.example", n)}, "kind": {"customer"},
+		b.Post(path, url.Values{"roles": {access.Viewer}, "permissions": {"people.view"}, "emails": {fmt.Sprintf("new%d@people.example", n)}, "kind": {"customer"},
 			"name": {"New"}, "slug": {fmt.Sprintf("new%d", n)}})
 	}
 	to := b.Head.Get("Location")
@@ -135,7 +151,7 @@ func ask(t *testing.T, w *doortest.World, b *doortest.Browser, route string, abo
 		return "out"
 	case b.Status >= 500:
 		return fmt.Sprint(b.Status)
-	case !strings.Contains(route, " /me") && (!strings.Contains(route, "/o/{slug}/") || strings.Contains(route, "/login") || strings.Contains(route, "/forgot") ||
+	case !strings.Contains(route, " /me") && !strings.Contains(route, " /choose") && (!strings.Contains(route, "/o/{slug}/") || strings.Contains(route, "/login") || strings.Contains(route, "/forgot") ||
 		strings.Contains(route, "/activated") || strings.Contains(route, "/not-me") || strings.Contains(route, "/link-sent")):
 		return "public"
 	case b.Status == http.StatusUnauthorized, b.Status == http.StatusForbidden, b.Status == http.StatusNotFound:

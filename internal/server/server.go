@@ -221,6 +221,7 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 		}
 		web.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	}
+	s.Hasher.MakeRoom()
 	work, stop := context.WithCancel(context.Background())
 	if s.metrics != nil {
 		if err := s.serveMetrics(work, s.metrics); err != nil {
@@ -259,7 +260,7 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 	return err
 }
 
-// sweep deletes what has been over for a day.
+// sweep deletes what has been over for a day, warns of what ends soon, and judges how people stand to the rules.
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
@@ -268,7 +269,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := errors.Join(s.Desk.Sweep(ctx), s.Gate.Sweep(ctx)); err != nil && ctx.Err() == nil {
+			if err := errors.Join(s.Desk.Sweep(ctx), s.Gate.Sweep(ctx), s.Directory.WarnExpiry(ctx), s.Desk.Judge(ctx)); err != nil && ctx.Err() == nil {
 				s.Log.Error("sweep", "error", err)
 			}
 		}

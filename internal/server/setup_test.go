@@ -334,3 +334,49 @@ func TestOnlyASetupLinkBeginsASignIn(t *testing.T) {
 		refused("a use on an account that is disabled now", op)
 	})
 }
+
+// Too many wrong codes disabled somebody's app: an administrator sees it, and starts binding it again by a set-up mail or by a reset. Nothing
+// lifts it, neither a new password nor any form of the person's page.
+func TestDisabledFactorIsBoundAgain(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		_, admin := w.enrolled(w.Fabrikam, "ada@fabrikam.example", access.Administrator)
+		for way, fields := range map[string][]string{"/setup": nil, "/reset-factors": {"reason", "lost"}} {
+			p := w.Enrol(w.Fabrikam, strings.Trim(way, "/")+"@fabrikam.example", access.Core)
+			old := w.text(`select id from factors where account_id = $1 and kind = 'totp'`, p.Account)
+			w.Exec(`update factors set state = 'disabled' where account_id = $1 and kind = 'totp'`, p.Account)
+			stuck := "login.recovery" // with the codes that are left, one gets in
+			if way == "/reset-factors" {
+				w.Exec(`delete from factors where account_id = $1 and kind = 'recovery'`, p.Account)
+				stuck = "login.denied"
+			}
+			halfIn(p).Want(stuck)
+			send(w.World, http.MethodPost, w.resetLink(p, 1), choose(doortest.Password), nil)
+			if a := halfIn(p).Want(stuck); stuck == "login.denied" && a.Reason() != "factor_disabled" {
+				t.Errorf("after a new password the refusal is %q", a.Reason())
+			}
+			admin.Get("/o/fabrikam/users/" + string(p.Account)).Want("user")
+			if !strings.Contains(admin.Text(), "Authenticator app") || !strings.Contains(admin.Text(), "Disabled") {
+				t.Errorf("the person's page does not say that the app is disabled: %s", admin.Text())
+			}
+			admin.Submit(append([]string{":action", way}, fields...)...).Want("user")
+			if way == "/setup" {
+				halfIn(p).Want(stuck) // nothing changes until it is used
+				b := w.Browser()
+				b.Get(path(w, w.Mailbox.Wait(p.Email, "setup", 1).Link("/setup/"))).Submit("new_password", doortest.Password, "confirm_password", doortest.Password).Want("login.enrol")
+				b.Submit("method", "totp").Want("login.enrol.totp")
+				p.Key = strings.ReplaceAll(b.ByID("totp-secret"), " ", "")
+				through(b.Submit("code", p.Code())).Want("dashboard")
+			} else {
+				a := halfIn(p)
+				a.Want("login.mail-code").Submit("code", w.Mailbox.Wait(p.Email, "mail-code", 1).Code()).Want("login.enrol")
+			}
+			w.Mailbox.Wait(p.Email, "factor-removed", 1)
+			if n := w.Count(`select count(*) from factors where id = $1`, old); n != 0 {
+				t.Errorf("%s: the disabled app is still there", way)
+			}
+		}
+		if n := w.Events(w.Fabrikam.ID, "factor.removed"); n != 1 {
+			t.Errorf("%d events of a removed factor", n)
+		}
+	})
+}

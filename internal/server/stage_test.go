@@ -5,8 +5,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"doorward/internal/access"
+	"doorward/internal/account"
 	"doorward/internal/doortest"
 	"doorward/internal/org"
 	"doorward/internal/secret"
@@ -135,7 +137,7 @@ func setUp(w *town) *stage {
 	w.Exec(`update seats set seat_limit = null`)
 	fabrikam := w.Fabrikam
 	bea, beaIn := w.enrolled(fabrikam, "bea@fabrikam.example", access.Administrator)
-	_, adaIn := w.enrolled(w.Contoso, "ada@contoso.example", access.Administrator)
+	ada, adaIn := w.enrolled(w.Contoso, "ada@contoso.example", access.Administrator)
 	carl := w.Enrol(fabrikam, "carl@fabrikam.example", access.Core)
 	pending, _ := w.Invite(fabrikam, "pending@fabrikam.example", access.Core)
 	shut := w.Activate(fabrikam, "shut@fabrikam.example", access.Core)
@@ -177,6 +179,30 @@ func setUp(w *town) *stage {
 	}
 	factorID := w.text(`select id from factors where account_id = $1 and kind = 'totp' and state = 'active'`, bea.Account)
 
+	own, err := w.Directory.DefineRole(w.T.Context(), doortest.Operator(), fabrikam.ID, account.OwnRole{Name: "Night shift", Permissions: []access.Permission{access.PeopleView}})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	group, err := w.Directory.CreateGroup(w.T.Context(), doortest.Operator(), w.Contoso.ID, "North")
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	role, north := "/o/fabrikam/roles/"+string(own.ID), "/o/contoso/groups/"+string(group)
+	permissions, customers := url.Values{"name": {"Day shift"}, "permissions": {"people.view"}}, url.Values{"customers": {string(fabrikam.ID)}}
+
+	// An account of ada's at the customer, and a session of it.
+	there := w.Activate(fabrikam, "ada@fabrikam.example", access.Core)
+	w.linkTo(there, ada)
+	below := w.Browser()
+	below.SignIn(ada).Want("login.chooser")
+	if r := send(w.World, http.MethodPost, "/me/enter", url.Values{"slug": {"fabrikam"}}, held(below)); sessionIn(r) {
+		at, err := url.Parse(below.Base)
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		below.Client.Jar.SetCookies(at, (&http.Response{Header: r.Head}).Cookies())
+	}
+
 	device := w.text(`select id from devices where account_id = $1 order by id limit 1`, bea.Account)
 
 	stranger := http.Header{}
@@ -184,7 +210,9 @@ func setUp(w *town) *stage {
 	password := url.Values{"new_password": {"a new passphrase 11"}, "confirm_password": {"a new passphrase 11"}}
 	both := []string{"new_password"}
 	for pattern, c := range map[string]call{
-		"POST /login":                                  {Path: "/login", Header: stranger, Page: "error"},
+		"POST /login":                                  {Path: "/login", Header: stranger, Fields: url.Values{"identifier": {carl.Email}}, Required: []string{"identifier"}, Page: "login.identifier"},
+		"POST /login/organisations":                    {Path: "/login/organisations", Header: stranger, Fields: url.Values{"identifier": {carl.Email}}, Required: []string{"identifier"}, Page: "login.organisations"},
+		"POST /login/passkey-start":                    {Path: "/login/passkey-start", Header: stranger, Fields: url.Values{"to": {"/me"}}, Page: "error"},
 		"POST /o/{slug}/login":                         {Path: "/o/fabrikam/login", Header: stranger, Fields: url.Values{"identifier": {carl.Email}}, Required: []string{"identifier"}, Page: "login.identifier"},
 		"POST /o/{slug}/forgot":                        {Path: "/o/fabrikam/forgot", Header: stranger, Fields: url.Values{"identifier": {carl.Email}}, Required: []string{"identifier"}, Page: "forgot"},
 		"POST /login/password":                         typing.call("password", "login.password", "password", doortest.Password),
@@ -198,6 +226,13 @@ func setUp(w *town) *stage {
 		"POST /reset/{token}":                          {Path: reset, Header: stranger, Fields: password, Required: both, Page: "reset"},
 		"POST /setup/{token}":                          {Path: setup, Header: stranger, Fields: password, Required: both, Page: "setup-link"},
 		"POST /not-me/{token}":                         {Path: notMe, Header: stranger, Page: "error"},
+		"POST /activate/{token}/link":                  {Path: activation + "/link", Header: stranger, Fields: url.Values{"home": {""}}, Page: "error"},
+		"POST /o/{slug}/users/{account}/unlink":        {Path: people + string(there.Account) + "/unlink", Header: bees, Page: "error"},
+		"POST /me/unlink/{slug}":                       {Path: "/me/unlink/fabrikam", Header: adas, Page: "error"},
+		"POST /me/enter":                               {Path: "/me/enter", Header: adas, Fields: url.Values{"slug": {"fabrikam"}}, Page: "error"},
+		"POST /me/leave":                               {Path: "/me/leave", Header: held(below), Fields: url.Values{"to": {"/me"}}, Page: "error"},
+		"POST /me/link":                                {Path: "/me/link", Header: bees, Page: "error"},
+		"POST /me/link/confirm":                        {Path: "/me/link/confirm", Header: adas, Page: "error"},
 		"POST /logout":                                 {Path: "/logout", Header: held(other), Page: "error"},
 		"POST /o/{slug}/users/invite":                  {Path: people + "invite", Header: bees, Fields: url.Values{"emails": {"x@fabrikam.example"}, "roles": {"core"}}, Required: []string{"emails"}, Many: []string{"roles"}, Page: "users.invite"},
 		"POST /o/{slug}/users/{account}/resend":        {Path: people + string(pending.Account) + "/resend", Header: bees, Page: "error"},
@@ -205,9 +240,22 @@ func setUp(w *town) *stage {
 		"POST /o/{slug}/users/{account}/disable":       {Path: people + string(carl.Account) + "/disable", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/enable":        {Path: people + string(shut.Account) + "/enable", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/roles":         {Path: people + string(carl.Account) + "/roles", Header: bees, Fields: url.Values{"roles": {"viewer"}}, Many: []string{"roles"}, Page: "user"},
+		"POST /o/{slug}/users/{account}/role-end":      {Path: people + string(carl.Account) + "/role-end", Header: bees, Fields: url.Values{"role": {"core"}, "ends_at": {"2027-06-01T10:00"}}, Page: "user"},
+		"POST /o/{slug}/roles/new":                     {Path: "/o/fabrikam/roles/new", Header: bees, Fields: permissions, Required: []string{"name", "permissions"}, Many: []string{"permissions"}, Page: "role.new"},
+		"POST /o/{slug}/roles/{role}":                  {Path: role, Header: bees, Fields: url.Values{"name": {"Day shift"}, "permissions": {"people.view"}, "rev": {"1"}}, Required: []string{"name", "permissions"}, Many: []string{"permissions"}, Page: "role"},
+		"POST /o/{slug}/roles/{role}/delete":           {Path: role + "/delete", Header: bees, Page: "error"},
+		"POST /o/{slug}/groups":                        {Path: "/o/contoso/groups", Header: adas, Fields: url.Values{"name": {"South"}}, Required: []string{"name"}, Page: "groups"},
+		"POST /o/{slug}/groups/{group}/rename":         {Path: north + "/rename", Header: adas, Fields: url.Values{"name": {"South"}}, Required: []string{"name"}, Page: "group"},
+		"POST /o/{slug}/groups/{group}/add":            {Path: north + "/add", Header: adas, Fields: customers, Many: []string{"customers"}, Page: "error"},
+		"POST /o/{slug}/groups/{group}/remove":         {Path: north + "/remove", Header: adas, Fields: customers, Many: []string{"customers"}, Page: "error"},
+		"POST /o/{slug}/groups/{group}/delete":         {Path: north + "/delete", Header: adas, Page: "error"},
 		"POST /o/{slug}/users/{account}/reset-factors": {Path: people + string(carl.Account) + "/reset-factors", Header: bees, Fields: url.Values{"reason": {"phone lost"}}, Page: "user"},
 		"POST /o/{slug}/users/{account}/setup":         {Path: people + string(carl.Account) + "/setup", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/end-sessions":  {Path: people + string(carl.Account) + "/end-sessions", Header: bees, Page: "error"},
+		"POST /o/{slug}/users/{account}/exempt":        {Path: people + string(carl.Account) + "/exempt", Header: bees, Fields: url.Values{"exempt_until": {w.Clock.Now().AddDate(0, 0, 9).Format(time.DateOnly)}, "exempt_reason": {"phone on its way"}}, Required: []string{"exempt_until", "exempt_reason"}, Page: "user"},
+		"POST /o/{slug}/users/{account}/end-exemption": {Path: people + string(carl.Account) + "/end-exemption", Header: bees, Page: "error"},
+		"POST /o/{slug}/settings/sign-in":              {Path: "/o/fabrikam/settings/sign-in", Header: bees, Fields: url.Values{"idle_minutes": {"60"}, "second_factor": {"everyone"}}, Many: []string{"factors"}, Page: "org.policy"},
+		"POST /o/{slug}/security/remind":               {Path: "/o/fabrikam/security/remind", Header: bees, Fields: url.Values{"account": {string(carl.Account)}}, Many: []string{"account"}, Page: "error"},
 		"POST /o/{slug}/orgs/new":                      {Path: "/o/contoso/orgs/new", Header: adas, Fields: url.Values{"name": {"New"}, "slug": {"new"}, "kind": {"customer"}}, Required: []string{"name", "slug"}, Page: "org.new"},
 		"POST /me":                                     {Path: "/me", Header: bees, Fields: url.Values{"name": {"Bea"}, "username": {"bea"}, "language": {"de"}, "time_zone": {"UTC"}}, Page: "me"},
 		"POST /me/security/password":                   {Path: "/me/security/password", Header: bees, Fields: url.Values{"password": {doortest.Password}, "new_password": {"a new passphrase 11"}, "confirm_password": {"a new passphrase 11"}}, Required: []string{"password", "new_password"}, Page: "me.security"},

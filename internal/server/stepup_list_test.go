@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"doorward/internal/access"
+	"doorward/internal/account"
 	"doorward/internal/doortest"
 )
 
@@ -28,6 +29,13 @@ func TestStepUpList(t *testing.T) {
 		victim := func(name string) string {
 			return "/o/fabrikam/users/" + string(w.Enrol(w.Fabrikam, name+"@fabrikam.example", access.Core).Account)
 		}
+		role := func(name string) string {
+			made, err := w.Directory.DefineRole(t.Context(), doortest.Operator(), w.Fabrikam.ID, account.OwnRole{Name: name, Permissions: []access.Permission{access.PeopleView}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return "/o/fabrikam/roles/" + string(made.ID)
+		}
 		const fresh = "another fine passphrase 9"
 		list := []sensitive{
 			{"POST /o/{slug}/users/invite", "inviting an administrator", func() (string, url.Values) {
@@ -42,12 +50,31 @@ func TestStepUpList(t *testing.T) {
 			{"POST /o/{slug}/users/{account}/roles", "fewer roles", func() (string, url.Values) {
 				return victim("v2") + "/roles", url.Values{"roles": {access.Viewer}}
 			}},
+			{"POST /o/{slug}/users/{account}/role-end", "the end of a role", func() (string, url.Values) {
+				return victim("v6") + "/role-end", url.Values{"role": {access.Core}, "ends_at": {w.Clock.Now().Add(48 * time.Hour).Format("2006-01-02T15:04")}}
+			}},
+			{"POST /o/{slug}/roles/new", "a new role", func() (string, url.Values) {
+				return "/o/fabrikam/roles/new", url.Values{"name": {"Warehouse"}, "permissions": {"people.view"}}
+			}},
+			{"POST /o/{slug}/roles/{role}", "changing a role", func() (string, url.Values) {
+				return role("First"), url.Values{"name": {"First"}, "permissions": {"people.view", "audit.view"}, "rev": {"1"}}
+			}},
+			{"POST /o/{slug}/roles/{role}/delete", "deleting a role", func() (string, url.Values) { return role("Second") + "/delete", nil }},
 			{"POST /o/{slug}/users/{account}/reset-factors", "resetting factors", func() (string, url.Values) {
 				return victim("v3") + "/reset-factors", url.Values{"reason": {"phone lost"}}
 			}},
 			{"POST /o/{slug}/users/{account}/setup", "a set-up mail", func() (string, url.Values) { return victim("v4") + "/setup", nil }},
 			{"POST /o/{slug}/users/{account}/access-code", "a temporary access code", func() (string, url.Values) {
 				return victim("v5") + "/access-code", url.Values{"life": {"1h"}}
+			}},
+			{"POST /o/{slug}/users/{account}/exempt", "an exception", func() (string, url.Values) {
+				return victim("v6") + "/exempt", url.Values{"exempt_until": {w.Clock.Now().AddDate(0, 0, 9).Format(time.DateOnly)}, "exempt_reason": {"phone lost"}}
+			}},
+			{"POST /o/{slug}/users/{account}/end-exemption", "ending an exception", func() (string, url.Values) {
+				return "/o/fabrikam/users/" + w.text(`select id from accounts where email_key = 'v6@fabrikam.example'`) + "/end-exemption", nil
+			}},
+			{"POST /o/{slug}/settings/sign-in", "changing the sign-in rules", func() (string, url.Values) {
+				return "/o/fabrikam/settings/sign-in", url.Values{"password_length": {"12"}}
 			}},
 			{"POST /me/security/app", "beginning an app", func() (string, url.Values) { return "/me/security/app", nil }},
 			{"POST /me/security/app/confirm", "confirming an app", func() (string, url.Values) {
@@ -67,10 +94,37 @@ func TestStepUpList(t *testing.T) {
 			{"POST /me/security/password", "a new password", func() (string, url.Values) {
 				return "/me/security/password", url.Values{"password": {doortest.Password}, "new_password": {fresh}, "confirm_password": {fresh}}
 			}},
+			{"POST /o/{slug}/users/{account}/unlink", "removing someone's link", func() (string, url.Values) {
+				return "/o/fabrikam/users/" + string(w.link("v6", access.Core).There) + "/unlink", nil
+			}},
+			{"POST /me/unlink/{slug}", "removing an own link", func() (string, url.Values) {
+				w.linkTo(w.Activate(w.Tailspin, "own@tailspin.example", access.Core), p)
+				return "/me/unlink/tailspin", nil
+			}},
+			{"POST /me/link", "beginning to link", func() (string, url.Values) { return "/me/link", nil }},
+			{"POST /me/link/confirm", "linking", func() (string, url.Values) {
+				_, joining := w.enrolled(w.Tailspin, "joining@tailspin.example", access.Core)
+				v, err := w.Desk.Resolve(t.Context(), secretOf(joining), access.Client{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				token, err := w.Directory.BeginLink(t.Context(), v.Actor)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Exec(`insert into org_tree (ancestor_id, org_id, depth) values ($1, $2, 1)`, w.Fabrikam.ID, w.Tailspin.ID) // as if it were above
+				at, err := url.Parse(b.Base)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.Client.Jar.SetCookies(at, []*http.Cookie{{Name: "door-joining", Value: string(token), Path: "/"}})
+				return "/me/link/confirm", nil
+			}},
 		}
-		free := []string{"POST /o/{slug}/users/{account}/resend", "POST /o/{slug}/users/{account}/withdraw", "POST /o/{slug}/users/{account}/disable",
-			"POST /o/{slug}/users/{account}/enable", "POST /o/{slug}/users/{account}/end-sessions", "POST /o/{slug}/orgs/new", "POST /me",
-			"POST /me/sessions/devices/{device}/forget", "POST /me/sessions/{session}/end", "POST /me/sessions/end-all", "POST /me/prove", "POST /me/prove/key"}
+		free := []string{"POST /o/{slug}/groups", "POST /o/{slug}/groups/{group}/rename", "POST /o/{slug}/groups/{group}/add",
+			"POST /o/{slug}/groups/{group}/remove", "POST /o/{slug}/groups/{group}/delete", "POST /o/{slug}/users/{account}/resend", "POST /o/{slug}/users/{account}/withdraw", "POST /o/{slug}/users/{account}/disable",
+			"POST /o/{slug}/users/{account}/enable", "POST /o/{slug}/users/{account}/end-sessions", "POST /o/{slug}/orgs/new", "POST /o/{slug}/security/remind", "POST /me",
+			"POST /me/sessions/devices/{device}/forget", "POST /me/sessions/{session}/end", "POST /me/sessions/end-all", "POST /me/prove", "POST /me/prove/key", "POST /me/enter", "POST /me/leave"}
 		for _, r := range w.Console.Routes() {
 			if !strings.HasPrefix(r.Pattern, "POST ") || slices.Contains(free, r.Pattern) {
 				continue

@@ -23,6 +23,7 @@ import (
 	"doorward/internal/outbox"
 	"doorward/internal/policy"
 	"doorward/internal/refusal"
+	"doorward/internal/signin"
 )
 
 // keyArguments says which arguments of a function or method are catalogue keys, in Go and in templates. A name with its package goes
@@ -57,6 +58,10 @@ func families() map[string][]string {
 			hints = append(hints, string(kind)+"."+role)
 		}
 	}
+	var areas []string
+	for _, a := range access.Areas {
+		areas = append(areas, a.Name)
+	}
 	reasons := strs(policy.NotAdded, policy.NoRole, policy.AccessEnded, policy.AccountDisabled, policy.OrgSuspended, policy.OrgDeleting,
 		policy.FactorDisabled)
 	kinds := strs(access.Provider, access.MSP, access.Customer)
@@ -68,7 +73,7 @@ func families() map[string][]string {
 	links := append(strs(account.Activate, account.Reset), "setup-link")
 	mails := strs(outbox.KindInvite, outbox.KindReset, outbox.KindMailCode, outbox.KindPasswordChanged, outbox.KindFactorAdded,
 		outbox.KindFactorRemoved, outbox.KindRoleChanged, outbox.KindNewDevice, outbox.KindRecoveryUsed, outbox.KindFactorDisabled,
-		outbox.KindAccessCode, outbox.KindSetup)
+		outbox.KindAccessCode, outbox.KindSetup, outbox.KindMyOrganisations, outbox.KindExpiry, outbox.KindLinked, outbox.KindUnlinked, outbox.KindLinkedReset, outbox.KindResetElsewhere, outbox.KindNotMeAlert, outbox.KindDeadline)
 	return map[string][]string{
 		"*.title":                links,
 		"*.lead":                 links,
@@ -83,30 +88,47 @@ func families() map[string][]string {
 		"event.*":                strs(audit.Actions...),
 		"event.actor.*":          actors,
 		"event.outcome.*":        strs(audit.Refused, audit.Denied),
-		"factor.*":               append(strs(factor.Password, factor.TOTP), "passkey", "recovery", "access-code"),
-		"field.strength.*":       {"0", "1", "2", "3"},
-		"login.denied.*.text":    reasons,
-		"login.denied.*.title":   reasons,
-		"login.way.*":            strs(policy.AskTOTP, policy.AskPasskey, policy.AskRecovery, policy.AskAccessCode),
-		"mail.*":                 nil, // see source.own
-		"mail.*.subject":         mails,
-		"mail.*.title":           mails,
-		"month.*":                {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"},
-		"nav.orgs.*":             parents,
-		"org.kind.*":             kinds,
-		"org.kind.*.hint":        strs(access.MSP, access.Customer),
-		"org.new.title.*":        parents,
-		"orgs.lead.*":            parents,
-		"orgs.none.*":            parents,
-		"orgs.none_text.*":       parents,
-		"orgs.state.*":           {"active", "suspended", "deleting"},
-		"orgs.title.*":           parents,
-		"password.*":             strs(policy.TooShort, policy.TooLong, policy.TooOwn, policy.TooCommon, policy.TooBreached, policy.TooSimple),
-		"role.*":                 roles,
-		"role.*.hint":            hints,
-		"theme.*":                {"auto", "light", "dark"},
-		"user.access_code.*":     {"1h", "4h", "24h"},
-		"users.state.*":          states,
+		"explain.demand.*":       strs(policy.Administrators, policy.Everyone),
+		"explain.reason.*":       reasons,
+		"explain.step.*": strs(policy.AskPassword, policy.AskPasskey, policy.AskTOTP, policy.AskRecovery, policy.AskAccessCode, policy.ProveMailbox,
+			policy.ChooseFactor, policy.EnrolTOTP, policy.EnrolPasskey, policy.ShowRecovery, policy.OfferPasskey, policy.Notice),
+		"factor.*":              append(strs(factor.Password, factor.TOTP), "passkey", "recovery", "access-code"),
+		"field.strength.*":      {"0", "1", "2", "3"},
+		"login.denied.*.text":   reasons,
+		"login.denied.*.title":  reasons,
+		"login.way.*":           strs(policy.AskTOTP, policy.AskPasskey, policy.AskRecovery, policy.AskAccessCode),
+		"mail.*":                nil, // see source.own
+		"mail.*.subject":        mails,
+		"mail.*.title":          mails,
+		"month.*":               {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"},
+		"nav.orgs.*":            parents,
+		"org.kind.*":            kinds,
+		"org.kind.*.hint":       strs(access.MSP, access.Customer),
+		"org.new.title.*":       parents,
+		"orgs.lead.*":           parents,
+		"orgs.none.*":           parents,
+		"orgs.none_text.*":      parents,
+		"orgs.state.*":          {"active", "suspended", "deleting"},
+		"orgs.title.*":          parents,
+		"password.*":            strs(policy.TooShort, policy.TooLong, policy.TooOwn, policy.TooCommon, policy.TooBreached, policy.TooSimple),
+		"policy.demand.*":       {"off", "administrators", "everyone"},
+		"policy.demand.*_from":  {"administrators", "everyone"},
+		"policy.field.*":        strs(signin.Fields...),
+		"policy.mode.*":         strs(policy.Off, policy.Administrators, policy.Everyone),
+		"policy.preview.shut_*": {"true", "false"},
+		"campaign.standing.*":   strs(policy.Covered, policy.Pending, policy.Overdue, policy.Exempt, policy.Free),
+		"role.*":                roles,
+		"role.*.hint":           hints,
+		"groups.lead.*":         parents,
+		"groups.no_customers.*": parents,
+		"groups.none_text.*":    parents,
+		"permission.*":          strs(access.Permissions()...),
+		"permission.area.*":     areas,
+		"roles.reach.*":         parents,
+		"roles.reach_label.*":   parents,
+		"theme.*":               {"auto", "light", "dark"},
+		"user.access_code.*":    {"1h", "4h", "24h"},
+		"users.state.*":         states,
 	}
 }
 

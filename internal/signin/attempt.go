@@ -23,7 +23,7 @@ import (
 // Attempt is an unfinished sign-in. It opens nothing but its own next step.
 type Attempt struct {
 	ID         id.Attempt
-	Org        id.Org     // empty while the organisation is not known to exist
+	Org        id.Org     // empty while the organisation is not known, or not known to exist
 	Account    id.Account // empty while the identifier finds none
 	Identifier string     // as it was typed
 	State      string     // open, finished, refused
@@ -37,6 +37,7 @@ type Attempt struct {
 
 // Proved is what the attempt knows besides its columns: the proofs, and where the person wanted to go.
 type Proved struct {
+	General   bool              `json:"general,omitempty"`    // it began at the general page, see Unplaced
 	Slug      string            `json:"slug"`                 // tenant domain as in the address
 	To        string            `json:"to,omitempty"`         // path to go on to
 	Target    string            `json:"target,omitempty"`     // tenant domain of another organisation that To leads into
@@ -57,6 +58,8 @@ type Proved struct {
 	Options   json.RawMessage   `json:"options,omitempty"`    // what the browser needs for it, or to make a passkey
 	Codes     []byte            `json:"codes,omitempty"`      // recovery codes until they are confirmed, sealed
 	Later     bool              `json:"later,omitempty"`      // the person does not want the passkey that was offered
+	SetUp     bool              `json:"set_up,omitempty"`     // the person wants to enrol before they have to
+	Noticed   bool              `json:"noticed,omitempty"`    // the person put the notice of a coming demand off
 	Reason    string            `json:"reason,omitempty"`     // why it was refused
 	Request   string            `json:"request,omitempty"`    // the request that was refused, to quote
 }
@@ -100,20 +103,25 @@ func (d *Desk) open(tx sqldb.Tx, k Key) (Attempt, error) {
 	if err != nil {
 		return a, err
 	}
+	return a, d.still(tx, a)
+}
+
+// still returns ErrStartAgain unless an attempt is still under way.
+func (d *Desk) still(tx sqldb.Tx, a Attempt) error {
 	if a.State != "open" || !d.Now().Before(a.Expires) {
-		return a, ErrStartAgain
+		return ErrStartAgain
 	}
 	if a.Account == "" {
-		return a, nil
+		return nil
 	}
 	void, err := revoke.Since(tx, a.Account, a.Org, a.Seq)
 	if err != nil {
-		return a, err
+		return err
 	}
 	if void {
-		return a, ErrStartAgain
+		return ErrStartAgain
 	}
-	return a, nil
+	return nil
 }
 
 func insertAttempt(tx sqldb.Tx, a Attempt, s secret.Text) error {
@@ -136,11 +144,12 @@ func save(tx sqldb.Tx, a Attempt, fresh secret.Text) error {
 	}
 	var n int64
 	if fresh == "" {
-		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, account_id = $4, rev = rev + 1 where id = $5 and rev = $6 and state = 'open'`,
-			a.State, a.Step, string(data), sqldb.Null(a.Account), a.ID, a.Rev)
+		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, account_id = $4, org_id = $5, seq = $6, rev = rev + 1
+			where id = $7 and rev = $8 and state = 'open'`, a.State, a.Step, string(data), sqldb.Null(a.Account), sqldb.Null(a.Org), a.Seq, a.ID, a.Rev)
 	} else {
-		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, account_id = $4, rev = rev + 1, secret_hash = $5 where id = $6 and rev = $7 and state = 'open'`,
-			a.State, a.Step, string(data), sqldb.Null(a.Account), secret.Hash(fresh), a.ID, a.Rev)
+		n, err = tx.Exec(`update attempts set state = $1, step = $2, data = $3, account_id = $4, org_id = $5, seq = $6, rev = rev + 1, secret_hash = $7
+			where id = $8 and rev = $9 and state = 'open'`, a.State, a.Step, string(data), sqldb.Null(a.Account), sqldb.Null(a.Org), a.Seq, secret.Hash(fresh),
+			a.ID, a.Rev)
 	}
 	if err == nil && n == 0 {
 		err = ErrStartAgain
@@ -153,10 +162,12 @@ type scene struct {
 	Org     org.Org         // zero when it does not exist
 	Account account.Account // zero when the identifier finds none
 	Facts   policy.Facts
+	Target  target // where the person wants to go on to, when that is another organisation
 	seconds []factor.Factor
 }
 
-// look reads the facts of an attempt. The order matters to finish: the revocation number is read before, the states here.
+// look reads the facts of an attempt: how the account stands, and what was proved. The order matters to finish: the revocation number is read
+// before, the states here.
 func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
 	now := d.Now()
 	s.Facts = policy.Facts{Now: now, Rules: policy.Defaults()}
@@ -171,73 +182,81 @@ func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
 		return s, nil
 	}
 	s.Account, err = account.Find(tx, a.Org, a.Account)
-	if refusal.Is(err, refusal.NotFound) { // withdrawn meanwhile
+	if refusal.Is(err, refusal.NotFound) || err == nil && s.Account.Linked() { // withdrawn, or linked, meanwhile
 		return s, ErrStartAgain
 	}
 	if err != nil {
 		return s, err
 	}
-	f := &s.Facts
-	f.Known = true
-	f.Active = s.Account.State == account.Active
-	f.Suspended, f.Deleting = s.Org.State == access.Suspended, s.Org.State == access.Deleting
-	f.PasswordProved = a.Proved.Password > 0
-	f.PasskeyAlone = a.Proved.Alone
-	f.SecondProved = a.Proved.Second > 0
-	f.CodeProved = a.Proved.Code > 0
-	f.MailProved = a.Proved.Mailbox > 0
-	f.LinkUsed = s.Account.LinkUsed
-	f.Asking = policy.Step(a.Proved.Asking)
-	f.CodesUnseen = a.Proved.Codes != nil
-	f.Enrolling = map[string]policy.Step{string(factor.TOTP): policy.EnrolTOTP, string(factor.Passkey): policy.EnrolPasskey}[a.Proved.Enrolling]
 	factors, err := factor.List(tx, a.Account)
 	if err != nil {
 		return s, err
-	}
-	s.seconds = factor.Seconds(factors, factor.Active)
-	passkeys := 0
-	for _, one := range s.seconds {
-		switch one.Kind {
-		case factor.Passkey:
-			if passkeys++; passkeys == 1 {
-				f.Enrolled = append([]policy.Step{policy.AskPasskey}, f.Enrolled...)
-			}
-		case factor.TOTP:
-			if !slices.Contains(f.Enrolled, policy.AskTOTP) {
-				f.Enrolled = append(f.Enrolled, policy.AskTOTP)
-			}
-		}
-	}
-	f.SecondDisabled = len(s.seconds) == 0 && len(factor.Seconds(factors, factor.Disabled)) > 0
-	for _, one := range factors {
-		f.Recovery = f.Recovery || one.Kind == factor.Recovery && one.State == factor.Active && one.Left() > 0
-		f.AccessCode = f.AccessCode || one.Kind == factor.AccessCodeKind && one.State == factor.Active && now.Before(one.Until())
-	}
-	f.Offer = offers(s.Account, now) && passkeys == 0 && f.PasswordProved && f.SecondProved && a.Proved.Method != string(factor.Recovery) && !a.Proved.Later
-	if a.Proved.Device != "" {
-		if f.Trusted, err = trusted(tx, a.Account, a.Org, a.Proved.Device, now); err != nil {
-			return s, err
-		}
 	}
 	assignments, err := access.Assignments(tx, a.Account)
 	if err != nil {
 		return s, err
 	}
+	s.Facts = standing(now, s.Org, s.Account, factors, assignments)
+	s.seconds = factor.Seconds(factors, factor.Active)
+	f := &s.Facts
+	f.PasswordProved = a.Proved.Password > 0
+	f.PasskeyAlone = a.Proved.Alone
+	f.SecondProved = a.Proved.Second > 0
+	if k := policy.Kind(a.Proved.Method); k == policy.TOTP || k == policy.Passkey {
+		f.Method = k
+	}
+	f.CodeProved = a.Proved.Code > 0
+	f.MailProved = a.Proved.Mailbox > 0
+	f.Asking = policy.Step(a.Proved.Asking)
+	f.CodesUnseen = a.Proved.Codes != nil
+	f.SetUp, f.NoticeSeen = a.Proved.SetUp, a.Proved.Noticed
+	f.Enrolling = map[string]policy.Step{string(factor.TOTP): policy.EnrolTOTP, string(factor.Passkey): policy.EnrolPasskey}[a.Proved.Enrolling]
+	f.Offer = offers(s.Account, now) && !slices.Contains(f.Enrolled, policy.AskPasskey) && f.PasswordProved && f.SecondProved &&
+		a.Proved.Method != string(factor.Recovery) && !a.Proved.Later
+	if a.Proved.Device != "" {
+		if f.Trusted, err = trusted(tx, a.Account, a.Org, a.Proved.Device, now); err != nil {
+			return s, err
+		}
+	}
+	if a.Proved.Target != "" {
+		if s.Target, err = d.target(tx, s.Account, a.Proved.Target); err != nil {
+			return s, err
+		}
+		s.Target.bind(f)
+	}
+	return s, nil
+}
+
+// standing returns how an account stands before anything is proved: its own state, what it has enrolled, what it may. For a linked account factors
+// are those of its home account. It is the one reading of these; sign-ins, previews, the campaign and explanations all judge by it.
+func standing(now time.Time, o org.Org, a account.Account, factors []factor.Factor, assignments []access.Assignment) policy.Facts {
+	f := policy.Facts{Now: now, Rules: o.Rules, Known: true, Active: a.State == account.Active, Suspended: o.State == access.Suspended,
+		Deleting: o.State == access.Deleting, LinkUsed: a.LinkUsed, Exempt: a.ExemptUntil}
+	seconds := factor.Seconds(factors, factor.Active)
+	for _, kind := range []struct {
+		kind factor.Kind
+		step policy.Step
+	}{{factor.Passkey, policy.AskPasskey}, {factor.TOTP, policy.AskTOTP}} {
+		if slices.ContainsFunc(seconds, func(one factor.Factor) bool { return one.Kind == kind.kind }) {
+			f.Enrolled = append(f.Enrolled, kind.step)
+		}
+	}
+	f.SecondDisabled = len(seconds) == 0 && len(factor.Seconds(factors, factor.Disabled)) > 0
+	for _, one := range factors {
+		f.Recovery = f.Recovery || one.Kind == factor.Recovery && one.State == factor.Active && one.Left() > 0
+		f.AccessCode = f.AccessCode || one.Kind == factor.AccessCodeKind && one.State == factor.Active && now.Before(one.Until())
+	}
 	for _, as := range assignments {
 		switch {
-		case as.Org != a.Org:
+		case as.Org != o.ID:
 		case as.Holds(now):
 			f.Roles++
-			f.Administrative = f.Administrative || access.Administrative(s.Org.Kind, as.Role)
+			f.Administrative = f.Administrative || access.Administrative(o.Kind, as.Role)
 		default:
 			f.EndedRoles++
 		}
 	}
-	if a.Proved.Target != "" {
-		f.Target = true
-		f.TargetAllowed, err = d.mayEnter(tx, s, a.Proved.Target)
-	}
-	return s, err
+	return f
 }
 
 // A passkey is offered three times in all, and not again within a month.
@@ -247,21 +266,7 @@ func offers(a account.Account, now time.Time) bool {
 	return a.Offers < policy.MostOffers && now.Sub(a.OfferedAt) >= betweenOffers
 }
 
-// mayEnter tells whether the guard lets the account into the organisation with that tenant domain. One that does not exist is
-// answered alike.
-func (d *Desk) mayEnter(tx sqldb.Tx, s scene, slug string) (bool, error) {
-	o, err := org.BySlug(tx, slug)
-	if refusal.Is(err, refusal.NotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	r, err := d.Guard.Rights(tx, access.Actor{Kind: access.AccountActor, Account: s.Account.ID, Org: s.Org.ID}, o.ID)
-	return r.May(access.OrgView), err
-}
-
-// Origin returns the tenant domain that an attempt began at and the path that it was to lead to, also when it is over; false when
+// Origin returns the tenant domain that an attempt is at, empty at the general page, and the path that it was to lead to, also when it is over; false when
 // there is none. It tells nothing that the address of the page did not.
 func (d *Desk) Origin(ctx context.Context, attempt string) (slug, to string, ok bool, err error) {
 	a, err := sqldb.One(d.DB.Read(ctx), scanAttempt, `select `+attemptColumns+` from attempts where id = $1`, attempt)

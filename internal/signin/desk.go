@@ -49,6 +49,7 @@ type Desk struct {
 
 // Start is what a sign-in begins with.
 type Start struct {
+	General    bool    // at the general page: the organisation is asked for with the password
 	Org        org.Org // zero when no organisation has that tenant domain
 	Slug       string
 	Identifier string
@@ -70,6 +71,7 @@ type Finished struct {
 	Secret  secret.Text // for the session cookie
 	Device  secret.Text // for the device cookie; empty when the browser's is good
 	To      string      // path to go to
+	Choose  string      // tenant domain that can be entered in two ways, for the chooser; empty: nothing to choose
 }
 
 // mostIdentifier is the longest identifier that is looked at, in bytes.
@@ -89,20 +91,20 @@ func (d *Desk) Begin(ctx context.Context, st Start) (Progress, error) {
 		st.Slug = st.Org.Slug
 	}
 	now := d.Now()
-	// Attempts are rows that a stranger can cause; their number per address is bounded.
-	if _, err := d.Gate.Take(ctx, throttle.Requests("attempts", st.Client.Address, 3000, 10*time.Minute)); err != nil {
-		return Progress{}, err
-	}
 	a := Attempt{ID: id.New[id.Attempt](now), Org: st.Org.ID, Identifier: st.Identifier, State: "open", Step: policy.AskPassword,
-		Created: now, Expires: now.Add(attemptLife), Proved: Proved{Slug: st.Slug, To: st.To, Target: targetOf(st.To, st.Slug)}}
+		Created: now, Expires: now.Add(attemptLife), Proved: st.proved()}
 	s := secret.Token("dwt_")
 	err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		// Attempts are rows that a stranger can cause; their number per address is bounded.
+		if _, err := d.Gate.TakeIn(tx, throttle.Requests("attempts", st.Client.Address, 3000, 10*time.Minute)); err != nil {
+			return err
+		}
 		if a.Org != "" {
 			acc, ok, err := account.ByIdentifier(tx, a.Org, a.Identifier)
 			if err != nil {
 				return err
 			}
-			if ok {
+			if ok && !acc.Linked() { // a linked account's password lives elsewhere: here it is nobody, and answered so
 				a.Account = acc.ID
 			}
 		}
@@ -112,7 +114,19 @@ func (d *Desk) Begin(ctx context.Context, st Start) (Progress, error) {
 		}
 		return insertAttempt(tx, a, s)
 	})
-	return Progress{Attempt: a, Decision: policy.Decision{Step: policy.AskPassword}, Key: Key{a.ID, s}}, err
+	if err != nil {
+		return Progress{}, err
+	}
+	return Progress{Attempt: a, Decision: policy.Decision{Step: policy.AskPassword}, Key: Key{a.ID, s}}, nil
+}
+
+// proved is what an attempt that begins so knows besides its columns.
+func (st Start) proved() Proved {
+	p := Proved{General: st.General, Slug: st.Slug, To: st.To}
+	if !st.General { // there it is known once the organisation is
+		p.Target = targetOf(st.To, st.Slug)
+	}
+	return p
 }
 
 // targetOf returns the tenant domain that a path leads into, when it is another than the sign-in's own.
@@ -142,8 +156,10 @@ type View struct {
 	Codes    []string          // with policy.ShowRecovery
 	Ways     []policy.Step     // what can stand for the second factor, when one is asked for
 	Remember time.Duration     // how long this device may be remembered; 0: not at all
-	MayEnrol []string          // with policy.ChooseFactor: factor kinds
-	Asks     []account.Account // with a refusal: whom to ask
+	MayEnrol []policy.Kind     // with policy.ChooseFactor
+	Deadline time.Time         // with policy.Notice: when a second factor will be demanded
+	Refused  org.Org           // with a refusal: the organisation that does not let the person in
+	Asks     []account.Account // whom to ask there
 }
 
 // View reads an attempt and what is next, and changes nothing.
@@ -154,7 +170,7 @@ func (d *Desk) View(ctx context.Context, k Key) (View, error) {
 		return View{}, err
 	}
 	if a.State != "refused" {
-		if a, err = d.open(tx, k); err != nil {
+		if err := d.still(tx, a); err != nil {
 			return View{}, err
 		}
 	}
@@ -179,10 +195,17 @@ func (d *Desk) View(ctx context.Context, k Key) (View, error) {
 		}
 	case policy.EnrolPasskey:
 		v.Options = a.Proved.Options
+	case policy.ChooseFactor:
+		v.MayEnrol = s.Facts.Rules.MayEnrol()
+	case policy.Notice:
+		v.Deadline, _ = s.Facts.Deadline()
 	case policy.ShowRecovery:
 		v.Codes, err = d.shownCodes(a)
 	case policy.Refuse:
-		v.Asks, err = account.Administrators(tx, a.Org, d.Now())
+		if v.Refused = s.Org; s.Target.Reason != "" {
+			v.Refused = s.Target.Org
+		}
+		v.Asks, err = account.Administrators(tx, v.Refused.ID, d.Now())
 	}
 	return v, err
 }
@@ -282,7 +305,8 @@ func personActor(a account.Account, c access.Client) access.Actor {
 // organisation, so that every answer costs the same.
 func (d *Desk) failed(ctx context.Context, a Attempt, step policy.Step, client access.Client, err error, around ...throttle.Key) error {
 	recErr := d.DB.Write(ctx, func(tx sqldb.Tx) error {
-		if err := throttle.Failed(tx, d.Now(), around...); err != nil {
+		full, err := throttle.Failed(tx, d.Now(), around...)
+		if err != nil {
 			return err
 		}
 		o := a.Org
@@ -292,6 +316,12 @@ func (d *Desk) failed(ctx context.Context, a Attempt, step policy.Step, client a
 				return err
 			}
 			o = provider.ID
+		}
+		for _, k := range full { // one line for what fills the log with single failures: from one address, or at one organisation
+			if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SignInSpray, Outcome: audit.Refused, Reason: k.Kind(),
+				Actor: access.Visitor(client), Data: map[string]any{"failures": k.Limit()}}); err != nil {
+				return err
+			}
 		}
 		e := audit.Event{Org: o, Action: audit.SignInFailed, Outcome: audit.Refused, Reason: string(step), Actor: access.Visitor(client),
 			Person: map[string]any{"identifier": a.Identifier}}
@@ -306,8 +336,14 @@ func (d *Desk) failed(ctx context.Context, a Attempt, step policy.Step, client a
 // errPassword is the one message for unknown, disabled, invited and wrong.
 var errPassword = refusal.Field("password", "login.password.wrong")
 
-// Password answers the password step. Every answer that is not right costs one hash computation and reads alike.
+// Password answers the password step of an attempt whose organisation is known.
 func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client access.Client, held Held) (Progress, error) {
+	return d.PasswordAt(ctx, k, "", typed, client, held)
+}
+
+// PasswordAt answers the password step. Every answer that is not right costs one hash computation and reads alike. tenant is the tenant domain, or
+// the address, that was typed with it; it counts for an attempt of the general page alone, which without a password goes on to the organisation's own.
+func (d *Desk) PasswordAt(ctx context.Context, k Key, tenant string, typed secret.Text, client access.Client, held Held) (Progress, error) {
 	read := d.DB.Read(ctx)
 	a, err := d.open(read, k)
 	if err != nil {
@@ -315,6 +351,18 @@ func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client ac
 	}
 	if a.Proved.Password > 0 {
 		return Progress{}, ErrStartAgain
+	}
+	if a.Unplaced() {
+		slug, fault := d.Tenant(tenant)
+		switch {
+		case fault != nil:
+			return Progress{}, fault
+		case typed == "":
+			return d.toOwn(ctx, k, slug, client)
+		}
+		if err := d.settle(read, &a, slug); err != nil {
+			return Progress{}, err
+		}
 	}
 	if typed == "" {
 		return Progress{}, refusal.Field("password", "password.missing")
@@ -362,7 +410,13 @@ func (d *Desk) Password(ctx context.Context, k Key, typed secret.Text, client ac
 			return Progress{}, err
 		}
 	}
+	settled := a
 	return d.answer(ctx, k, policy.AskPassword, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		if a.Unplaced() {
+			if err := a.settleAs(tx, settled); err != nil {
+				return err
+			}
+		}
 		// The password may have been changed while it was compared.
 		now, g, err := factor.PasswordOf(tx, a.Account)
 		if err != nil || now != phc || g != f {
@@ -545,7 +599,18 @@ func (d *Desk) Choose(ctx context.Context, k Key, method string, client access.C
 		return Progress{}, refusal.Field("method", "login.enrol.unknown")
 	}
 	return d.answer(ctx, k, policy.ChooseFactor, client, Held{}, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		if !slices.Contains(s.Facts.Rules.MayEnrol(), policy.Kind(method)) {
+			return refusal.Field("method", "login.enrol.not_allowed")
+		}
 		return d.beginEnrolment(tx, a, s, method)
+	})
+}
+
+// Notice answers the notice of a second factor that will be demanded: now enrols one right there, later goes on.
+func (d *Desk) Notice(ctx context.Context, k Key, now bool, client access.Client, held Held) (Progress, error) {
+	return d.answer(ctx, k, policy.Notice, client, held, func(_ sqldb.Tx, a *Attempt, _ scene) error {
+		a.Proved.SetUp, a.Proved.Noticed = now, !now
+		return nil
 	})
 }
 

@@ -6,9 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"doorward/internal/account"
 	"doorward/internal/audit"
 	"doorward/internal/factor"
 	"doorward/internal/id"
+	"doorward/internal/outbox"
 	"doorward/internal/policy"
 	"doorward/internal/refusal"
 	"doorward/internal/revoke"
@@ -19,7 +21,7 @@ import (
 
 // BeginOwnPasskey makes a pending passkey for who is signed in and returns what the browser needs.
 func (d *Desk) BeginOwnPasskey(ctx context.Context, v Visitor) (options json.RawMessage, err error) {
-	if err := v.Actor.RequireFresh(d.Now()); err != nil {
+	if err := d.mayChange(v); err != nil {
 		return nil, err
 	}
 	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
@@ -35,14 +37,19 @@ func (d *Desk) BeginOwnPasskey(ctx context.Context, v Visitor) (options json.Raw
 	return options, err
 }
 
-// ConfirmOwnPasskey takes the browser's answer to BeginOwnPasskey. The challenge is spent whatever the answer.
-func (d *Desk) ConfirmOwnPasskey(ctx context.Context, v Visitor, answer, name string) error {
-	if err := v.Actor.RequireFresh(d.Now()); err != nil {
-		return err
+// ConfirmOwnPasskey takes the browser's answer to BeginOwnPasskey. The challenge is spent whatever the answer. It returns the recovery codes that
+// come with a first second factor, to be shown once; nil when the account has some.
+func (d *Desk) ConfirmOwnPasskey(ctx context.Context, v Visitor, answer, name string) (codes []string, err error) {
+	if err := d.mayChange(v); err != nil {
+		return nil, err
+	}
+	set, err := d.codesForKey(ctx, v.Account.ID, answer, name)
+	if err != nil {
+		return nil, err
 	}
 	var wrong error
-	err := d.Book.Do(ctx, v.Actor, audit.FactorEnrolled, func(tx sqldb.Tx) error {
-		wrong = nil
+	err = d.Book.Do(ctx, v.Actor, audit.FactorEnrolled, func(tx sqldb.Tx) (err error) {
+		wrong, codes = nil, nil
 		if err := lockActive(tx, v); err != nil {
 			return err
 		}
@@ -55,17 +62,21 @@ func (d *Desk) ConfirmOwnPasskey(ctx context.Context, v Visitor, answer, name st
 			}
 			return d.Relying.Spend(tx, v.Account.ID)
 		}
-		return nil
+		codes, err = d.giveCodes(tx, v.Actor, v.Org.ID, v.Account.ID, set)
+		return err
 	})
 	if err == nil && wrong != nil {
-		return d.ownFailure(ctx, v, policy.EnrolPasskey, wrong)
+		err = d.ownFailure(ctx, v, policy.EnrolPasskey, wrong)
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
 }
 
 // NewCodes replaces the recovery codes of who is signed in and returns the new ones, which are shown once.
 func (d *Desk) NewCodes(ctx context.Context, v Visitor) ([]string, error) {
-	if err := v.Actor.RequireFresh(d.Now()); err != nil {
+	if err := d.mayChange(v); err != nil {
 		return nil, err
 	}
 	set, err := factor.NewRecovery(ctx, d.Hasher)
@@ -83,7 +94,10 @@ func (d *Desk) NewCodes(ctx context.Context, v Visitor) ([]string, error) {
 		if len(factor.Seconds(list, factor.Active)) == 0 { // codes stand in for a second factor
 			return refusal.New(refusal.Conflict, "recovery.no_factor")
 		}
-		return d.setCodes(tx, v.Actor, v.Org.ID, v.Account.ID, set)
+		if err := d.setCodes(tx, v.Actor, v.Org.ID, v.Account.ID, set); err != nil {
+			return err
+		}
+		return account.Tell(tx, d.Queue, v.Org.ID, v.Account.ID, outbox.FactorAdded{Factor: string(factor.Recovery), At: d.Now()})
 	})
 	return set.Codes, err
 }
@@ -98,7 +112,8 @@ const (
 	ProofPassword Proof = "password"
 )
 
-// Proofs returns what an account can prove itself with again: its second factors, or the password when it has none.
+// Proofs returns what an account, of a linked one its home, can prove itself with again: its second factors, or the password when it has none. There is
+// nothing, and a Forbidden refusal, where wrong codes disabled what it had.
 func (d *Desk) Proofs(ctx context.Context, a id.Account) ([]Proof, error) {
 	list, err := factor.List(d.DB.Read(ctx), a)
 	if err != nil {
@@ -113,10 +128,13 @@ func (d *Desk) Proofs(ctx context.Context, a id.Account) ([]Proof, error) {
 			out = append(out, ProofKey)
 		}
 	}
-	if len(out) == 0 {
-		out = []Proof{ProofPassword}
+	switch {
+	case len(out) > 0:
+		return out, nil
+	case len(factor.Seconds(list, factor.Disabled)) > 0:
+		return nil, errDisabled
 	}
-	return out, nil
+	return []Proof{ProofPassword}, nil
 }
 
 // AskOwnKey asks the keys of who is signed in for a fresh proof, and returns what the browser needs and the key of the question.
@@ -134,7 +152,7 @@ func (d *Desk) AskOwnKey(ctx context.Context, v Visitor) (Key, json.RawMessage, 
 		if a.Seq, err = revoke.Head(tx); err != nil {
 			return err
 		}
-		question, text, err := d.Relying.Ask(tx, now, v.Account.ID)
+		question, text, err := d.Relying.Ask(tx, now, v.Home.ID)
 		if err != nil {
 			return err
 		}
@@ -161,7 +179,7 @@ func (d *Desk) ProveKeyAgain(ctx context.Context, v Visitor, k Key, answer strin
 		if err := save(tx, a, ""); err != nil {
 			return err
 		}
-		if _, _, err := d.Relying.Prove(tx, d.Now(), v.Account.ID, *question, answer, false); err != nil {
+		if _, _, err := d.Relying.Prove(tx, d.Now(), v.Home.ID, *question, answer, false); err != nil {
 			wrong = err
 			return refusalOnly(err)
 		}

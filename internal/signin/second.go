@@ -84,7 +84,8 @@ func refusalOnly(err error) error {
 	return err
 }
 
-// takeStep checks that a step is due and that address and organisation are not blocked.
+// takeStep checks that a step of keys is due and that the address is not blocked. The organisation's counter does not hold it up: a key is no guess, and
+// where passwords are tried from everywhere it is the way in that is left.
 func (d *Desk) takeStep(ctx context.Context, k Key, step policy.Step, client access.Client) (Attempt, []throttle.Key, error) {
 	read := d.DB.Read(ctx)
 	a, err := d.open(read, k)
@@ -99,7 +100,7 @@ func (d *Desk) takeStep(ctx context.Context, k Key, step policy.Step, client acc
 		return a, nil, ErrStartAgain
 	}
 	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
-	return a, around, d.Gate.Blocked(ctx, around...)
+	return a, around, d.Gate.Blocked(ctx, around[0])
 }
 
 // PasskeyStart makes, or takes up again, the attempt of a sign-in with a passkey alone, and returns what the browser needs. It is the same for
@@ -116,7 +117,7 @@ func (d *Desk) PasskeyStart(ctx context.Context, st Start, k Key) (Key, json.Raw
 		if err != nil && refusal.As(err) == nil {
 			return err
 		}
-		again := err == nil && old.Account == "" && old.Identifier == "" && old.Org == st.Org.ID && old.Proved.Slug == st.Slug &&
+		again := err == nil && old.Account == "" && old.Identifier == "" && old.Org == st.Org.ID && old.Proved.Slug == st.Slug && old.Proved.General == st.General &&
 			old.Expires.Sub(now) > factor.CeremonyLife
 		if q := old.Proved.Question; again && q != nil && sqldb.At(q.Until).Sub(now) > factor.CeremonyLife/2 {
 			key, options = k, old.Proved.Options
@@ -128,7 +129,8 @@ func (d *Desk) PasskeyStart(ctx context.Context, st Start, k Key) (Key, json.Raw
 		}
 		options = text
 		if again {
-			old.Proved.Question, old.Proved.Options, old.Proved.To, old.Proved.Target = &question, text, st.To, targetOf(st.To, st.Slug)
+			old.Proved = st.proved()
+			old.Proved.Question, old.Proved.Options = &question, text
 			key = k
 			return save(tx, old, "")
 		}
@@ -137,7 +139,8 @@ func (d *Desk) PasskeyStart(ctx context.Context, st Start, k Key) (Key, json.Raw
 			return err
 		}
 		a := Attempt{ID: id.New[id.Attempt](now), Org: st.Org.ID, State: "open", Step: policy.AskPassword, Seq: seq, Created: now, Expires: now.Add(attemptLife),
-			Proved: Proved{Slug: st.Slug, To: st.To, Target: targetOf(st.To, st.Slug), Question: &question, Options: text}}
+			Proved: st.proved()}
+		a.Proved.Question, a.Proved.Options = &question, text
 		s := secret.Token("dwt_")
 		key = Key{a.ID, s}
 		return insertAttempt(tx, a, s)
@@ -157,7 +160,7 @@ func (d *Desk) PasskeyAlone(ctx context.Context, k Key, answer, to string, clien
 		return Progress{}, ErrStartAgain
 	}
 	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
-	if err := d.Gate.Blocked(ctx, around...); err != nil {
+	if err := d.Gate.Blocked(ctx, around[0]); err != nil { // as in takeStep
 		return Progress{}, err
 	}
 	var wrong error
@@ -177,8 +180,11 @@ func (d *Desk) PasskeyAlone(ctx context.Context, k Key, answer, to string, clien
 			return ErrStartAgain
 		}
 		a.Proved.Question, a.Proved.Options = nil, nil
-		a.Proved.To, a.Proved.Target = to, targetOf(to, a.Proved.Slug)
-		owner, err := d.Relying.Owner(tx, a.Org, answer)
+		a.Proved.To = to
+		owner, home, err := d.Relying.Owner(tx, a.Org, answer)
+		if err == nil && a.Org == "" && !a.Unplaced() { // at the page of an organisation that there is not
+			err = factor.ErrPasskey
+		}
 		if err == nil {
 			_, _, err = d.Relying.Prove(tx, d.Now(), owner, *question, answer, true)
 		}
@@ -188,13 +194,21 @@ func (d *Desk) PasskeyAlone(ctx context.Context, k Key, answer, to string, clien
 			}
 			return save(tx, a, "")
 		}
-		who, err := account.Find(tx, a.Org, owner)
+		who, err := account.Find(tx, home, owner)
 		if err != nil {
 			return err
 		}
+		if a.Unplaced() {
+			o, err := org.Find(tx, home)
+			if err != nil {
+				return err
+			}
+			a.Org, a.Proved.Slug = home, o.Slug
+		}
+		a.Proved.Target = targetOf(to, a.Proved.Slug)
 		a.Account, a.Identifier, a.Seq = owner, who.Email, seq
 		a.Proved.Alone, a.Proved.Second, a.Proved.Method = true, sqldb.Micros(d.Now()), string(factor.Passkey)
-		if _, err := tx.Exec(`update attempts set identifier = $1, seq = $2 where id = $3`, a.Identifier, a.Seq, a.ID); err != nil {
+		if _, err := tx.Exec(`update attempts set identifier = $1 where id = $2`, a.Identifier, a.ID); err != nil {
 			return err
 		}
 		p, err = d.advance(tx, k, a, seq, client, held)
@@ -212,7 +226,7 @@ func (d *Desk) EnrolPasskey(ctx context.Context, k Key, answer, name string, cli
 	if err != nil {
 		return Progress{}, err
 	}
-	codes, err := d.makeCodes(ctx, a.Account)
+	codes, err := d.codesForKey(ctx, a.Account, answer, name)
 	if err != nil {
 		return Progress{}, err
 	}
@@ -226,9 +240,8 @@ func (d *Desk) EnrolPasskey(ctx context.Context, k Key, answer, name string, cli
 			}
 			return d.beginEnrolment(tx, a, s, string(factor.Passkey)) // the challenge is spent: the page has a new one
 		}
-		if a.Proved.Second == 0 {
-			a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.Passkey)
-		}
+		// Also for who proved another kind of factor before: where only keys count, this is the one that does.
+		a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.Passkey)
 		a.Proved.Enrolling, a.Proved.Options, a.Proved.Later = "", nil, true
 		return d.keepCodes(tx, a, actor, codes)
 	})
@@ -238,10 +251,18 @@ func (d *Desk) EnrolPasskey(ctx context.Context, k Key, answer, name string, cli
 	return p, err
 }
 
+// KeyName is what the field for a new key's name starts with: the browser and system that it is made on; empty when they are not known.
+func KeyName(userAgent string) string {
+	if name := (Session{UserAgent: userAgent}).Device(); name != "–" {
+		return name
+	}
+	return ""
+}
+
 // activatePasskey finishes a pending passkey, spends the link that vouched, and tells the person.
 func (d *Desk) activatePasskey(tx sqldb.Tx, o org.Org, acc account.Account, actor access.Actor, answer, name string) error {
 	now := d.Now()
-	f, _, err := d.Relying.Finish(tx, now, acc.ID, answer, name)
+	f, err := d.Relying.Finish(tx, now, acc.ID, answer, name)
 	if err != nil {
 		return err
 	}
@@ -251,34 +272,65 @@ func (d *Desk) activatePasskey(tx sqldb.Tx, o org.Org, acc account.Account, acto
 	if err := distrust(tx, acc.ID); err != nil {
 		return err
 	}
-	if err := account.Tell(tx, d.Queue, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.Passkey), Name: name, At: now}); err != nil {
+	if err := account.Tell(tx, d.Queue, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.Passkey), Name: f.Name, At: now}); err != nil {
 		return err
 	}
 	return audit.Record(tx, now, audit.Event{Org: o.ID, Action: audit.FactorEnrolled, Actor: actor, Target: audit.TargetOf(acc.ID),
-		Data: map[string]any{"factor": string(factor.Passkey), "id": string(f)}})
+		Data: map[string]any{"factor": string(factor.Passkey), "id": string(f.ID)}})
 }
 
 // makeCodes computes a set of recovery codes for an account that has none; nil when it has.
 func (d *Desk) makeCodes(ctx context.Context, a id.Account) (*factor.RecoverySet, error) {
-	list, err := factor.List(d.DB.Read(ctx), a)
-	if err != nil || slices.ContainsFunc(list, func(f factor.Factor) bool { return f.Kind == factor.Recovery }) {
+	if has, err := hasCodes(d.DB.Read(ctx), a); err != nil || has {
 		return nil, err
 	}
 	set, err := factor.NewRecovery(ctx, d.Hasher)
 	return &set, err
 }
 
-// keepCodes stores a set and keeps its codes, sealed, until the person has confirmed them.
-func (d *Desk) keepCodes(tx sqldb.Tx, a *Attempt, actor access.Actor, set *factor.RecoverySet) error {
-	if set == nil {
-		return nil
+// codesForKey is makeCodes for who registers a key: nil as well when the answer or the name is not one that can be taken.
+func (d *Desk) codesForKey(ctx context.Context, a id.Account, answer, name string) (*factor.RecoverySet, error) {
+	fits, err := d.Relying.Fits(d.DB.Read(ctx), d.Now(), a, answer, name)
+	if err != nil || !fits {
+		return nil, err
 	}
-	text, err := json.Marshal(set.Codes)
-	if err != nil {
+	return d.makeCodes(ctx, a)
+}
+
+// codesForApp is makeCodes for who proves a new authenticator app: nil as well when the code is not its.
+func (d *Desk) codesForApp(ctx context.Context, a id.Account, code secret.Text) (*factor.RecoverySet, error) {
+	fits, err := factor.FitsPending(d.DB.Read(ctx), d.Vault, d.Now(), a, code)
+	if err != nil || !fits {
+		return nil, err
+	}
+	return d.makeCodes(ctx, a)
+}
+
+func hasCodes(tx sqldb.Tx, a id.Account) (bool, error) {
+	list, err := factor.List(tx, a)
+	return slices.ContainsFunc(list, func(f factor.Factor) bool { return f.Kind == factor.Recovery }), err
+}
+
+// giveCodes stores a set for an account that has none, and returns its codes to be shown; nil when it has one by now.
+func (d *Desk) giveCodes(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Account, set *factor.RecoverySet) ([]string, error) {
+	if set == nil {
+		return nil, nil
+	}
+	if has, err := hasCodes(tx, a); err != nil || has {
+		return nil, err
+	}
+	return set.Codes, d.setCodes(tx, actor, o, a, *set)
+}
+
+// keepCodes is giveCodes in a sign-in: the codes are kept, sealed, until the person has confirmed them.
+func (d *Desk) keepCodes(tx sqldb.Tx, a *Attempt, actor access.Actor, set *factor.RecoverySet) error {
+	codes, err := d.giveCodes(tx, actor, a.Org, a.Account, set)
+	if err != nil || codes == nil {
 		return err
 	}
+	text, err := json.Marshal(codes)
 	a.Proved.Codes = d.Vault.Seal("attempts", "codes", string(a.ID), text)
-	return d.setCodes(tx, actor, a.Org, a.Account, *set)
+	return err
 }
 
 func (d *Desk) setCodes(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Account, set factor.RecoverySet) error {
@@ -320,12 +372,13 @@ func (d *Desk) Offer(ctx context.Context, k Key, now bool, client access.Client,
 
 // NotNow goes on from the page that makes an offered passkey without making one.
 func (d *Desk) NotNow(ctx context.Context, k Key, client access.Client, held Held) (Progress, error) {
-	return d.answer(ctx, k, policy.EnrolPasskey, client, held, func(tx sqldb.Tx, a *Attempt, _ scene) error {
+	return d.answer(ctx, k, policy.EnrolPasskey, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
 		a.Proved.Enrolling, a.Proved.Options = "", nil
 		if err := d.Relying.Spend(tx, a.Account); err != nil {
 			return err
 		}
-		if a.Proved.Second == 0 { // it was to be the first factor: back to the choice
+		if !s.Facts.Offer { // it was to be the first factor: back to the choice, or to the notice that can be put off
+			a.Proved.SetUp = false
 			return nil
 		}
 		return d.putOff(tx, a)

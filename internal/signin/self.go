@@ -18,15 +18,21 @@ import (
 	"doorward/internal/throttle"
 )
 
-// ProveAgain takes a fresh proof from who is signed in: the code of an enrolled authenticator app, or the password of who has none. The
-// session goes on with a new secret, and its proof counts from now.
+// errDisabled: wrong codes that disabled the second factor do not make the password alone enough.
+var errDisabled = refusal.New(refusal.Forbidden, "factor.disabled")
+
+// ProveAgain takes a fresh proof from who is signed in: the code of an enrolled authenticator app, or the password of who has none, not even a disabled one. Those of a
+// linked account are its home's. The session goes on with a new secret, and its proof counts from now.
 func (d *Desk) ProveAgain(ctx context.Context, v Visitor, typed secret.Text) (secret.Text, error) {
 	read := d.DB.Read(ctx)
-	factors, err := factor.List(read, v.Account.ID)
+	factors, err := factor.List(read, v.Home.ID)
 	if err != nil {
 		return "", err
 	}
 	if len(factor.Seconds(factors, factor.Active)) == 0 {
+		if len(factor.Seconds(factors, factor.Disabled)) > 0 {
+			return "", errDisabled
+		}
 		if err := d.comparePassword(ctx, v, "password", typed); err != nil {
 			return "", err
 		}
@@ -40,10 +46,10 @@ func (d *Desk) ProveAgain(ctx context.Context, v Visitor, typed secret.Text) (se
 		return "", err
 	}
 	fresh, err := d.provedAgain(ctx, v, func(tx sqldb.Tx) error {
-		if _, err := factor.ProveTOTP(tx, d.Vault, d.Now(), v.Account.ID, factor.Active, code, ""); err != nil {
+		if _, err := factor.ProveTOTP(tx, d.Vault, d.Now(), v.Home.ID, factor.Active, code, ""); err != nil {
 			return err
 		}
-		return throttle.Clear(tx, account.CodeTries(string(factor.TOTP), v.Account.ID))
+		return throttle.Clear(tx, account.CodeTries(string(factor.TOTP), v.Home.ID))
 	})
 	return fresh, d.ownFailure(ctx, v, policy.AskTOTP, err)
 }
@@ -65,13 +71,13 @@ func (d *Desk) provedAgain(ctx context.Context, v Visitor, prove func(tx sqldb.T
 
 // takeOwn counts a try of someone signed in on the same counter as at sign-in; past the bound the factor goes out of use here too.
 func (d *Desk) takeOwn(ctx context.Context, v Visitor, kind string) error {
-	key := account.CodeTries(kind, v.Account.ID)
+	key := account.CodeTries(kind, v.Home.ID)
 	if kind == string(factor.Password) {
-		key = account.PasswordTries(v.Account.ID)
+		key = account.PasswordTries(v.Home.ID)
 	}
 	failures, err := d.Gate.Take(ctx, key)
 	if err == nil && failures > throttle.Disable {
-		err = refusal.New(refusal.Forbidden, "factor.disabled")
+		err = errDisabled
 	}
 	return err
 }
@@ -98,7 +104,7 @@ func (d *Desk) comparePassword(ctx context.Context, v Visitor, field string, typ
 	if err := d.takeOwn(ctx, v, string(factor.Password)); err != nil {
 		return err
 	}
-	phc, _, err := factor.PasswordOf(d.DB.Read(ctx), v.Account.ID)
+	phc, _, err := factor.PasswordOf(d.DB.Read(ctx), v.Home.ID)
 	if err != nil {
 		return err
 	}
@@ -109,13 +115,13 @@ func (d *Desk) comparePassword(ctx context.Context, v Visitor, field string, typ
 	if !ok {
 		return d.ownFailure(ctx, v, policy.AskPassword, refusal.Field(field, "password.wrong"))
 	}
-	return d.DB.Write(ctx, func(tx sqldb.Tx) error { return throttle.Clear(tx, account.PasswordTries(v.Account.ID)) })
+	return d.DB.Write(ctx, func(tx sqldb.Tx) error { return throttle.Clear(tx, account.PasswordTries(v.Home.ID)) })
 }
 
 // ChangePassword replaces the password of who is signed in. All other sessions end; this one goes on with a new secret. Refusals are at
 // the fields password, new_password, confirm_password.
 func (d *Desk) ChangePassword(ctx context.Context, v Visitor, current, typed, again secret.Text) (secret.Text, error) {
-	if err := v.Actor.RequireFresh(d.Now()); err != nil {
+	if err := d.mayChange(v); err != nil {
 		return "", err
 	}
 	least := account.MinLength(v.Org, v.Roles, d.Now())
@@ -141,6 +147,9 @@ func (d *Desk) ChangePassword(ctx context.Context, v Visitor, current, typed, ag
 		if err := factor.SetPassword(tx, now, v.Org.ID, v.Account.ID, phc, v.Org.Rules.History); err != nil {
 			return err
 		}
+		if err := factor.DropPending(tx, v.Account.ID); err != nil {
+			return err
+		}
 		if err := account.Tell(tx, d.Queue, v.Org.ID, v.Account.ID, outbox.PasswordChanged{At: now}); err != nil {
 			return err
 		}
@@ -155,6 +164,14 @@ func (d *Desk) ChangePassword(ctx context.Context, v Visitor, current, typed, ag
 		return err
 	})
 	return fresh, err
+}
+
+// mayChange refuses to change password or factors on a proof that is too old, and those of a linked account, which are its home's, anyhow.
+func (d *Desk) mayChange(v Visitor) error {
+	if v.Account.Linked() {
+		return account.ErrLinked
+	}
+	return v.Actor.RequireFresh(d.Now())
 }
 
 // lockActive makes the transaction the only one that changes this account's factors, and refuses when it is no longer active, or the
@@ -187,7 +204,7 @@ func (d *Desk) mayEnrolFirst(tx sqldb.Tx, v Visitor) error {
 
 // BeginOwnTOTP makes a pending authenticator app for who is signed in.
 func (d *Desk) BeginOwnTOTP(ctx context.Context, v Visitor) (setup factor.TOTPSetup, err error) {
-	if err := v.Actor.RequireFresh(d.Now()); err != nil {
+	if err := d.mayChange(v); err != nil {
 		return setup, err
 	}
 	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
@@ -207,28 +224,32 @@ func (d *Desk) BeginOwnTOTP(ctx context.Context, v Visitor) (setup factor.TOTPSe
 
 // OwnTOTP returns the pending app of who is signed in, false when there is none.
 func (d *Desk) OwnTOTP(ctx context.Context, v Visitor) (factor.TOTPSetup, bool, error) {
-	if err := v.Actor.RequireFresh(d.Now()); err != nil {
+	if err := d.mayChange(v); err != nil {
 		return factor.TOTPSetup{}, false, err
 	}
 	return factor.PendingTOTP(d.DB.Read(ctx), d.Vault, v.Account.ID, v.Org.Name, v.Account.Email)
 }
 
-// ConfirmOwnTOTP proves the pending app of who is signed in with its first code, and gives it a name.
-func (d *Desk) ConfirmOwnTOTP(ctx context.Context, v Visitor, typed, name string) error {
-	if err := v.Actor.RequireFresh(d.Now()); err != nil {
-		return err
+// ConfirmOwnTOTP proves the pending app of who is signed in with its first code, and gives it a name. It returns the recovery codes that come
+// with a first second factor, to be shown once; nil when the account has some.
+func (d *Desk) ConfirmOwnTOTP(ctx context.Context, v Visitor, typed, name string) (codes []string, err error) {
+	if err := d.mayChange(v); err != nil {
+		return nil, err
 	}
-	code, fault := factor.CleanCode(typed)
-	if fault != nil {
-		return fault
-	}
-	if len([]rune(name)) > 60 {
-		return refusal.Field("name", "text.long", "Most", 60)
+	code, codeFault := factor.CleanCode(typed)
+	name, nameFault := factor.CleanName(name)
+	if err := refusal.All(codeFault, nameFault); err != nil {
+		return nil, err
 	}
 	if err := d.takeOwn(ctx, v, "enrol-totp"); err != nil {
-		return err
+		return nil, err
 	}
-	err := d.Book.Do(ctx, v.Actor, audit.FactorEnrolled, func(tx sqldb.Tx) error {
+	set, err := d.codesForApp(ctx, v.Account.ID, code)
+	if err != nil {
+		return nil, err
+	}
+	err = d.Book.Do(ctx, v.Actor, audit.FactorEnrolled, func(tx sqldb.Tx) (err error) {
+		codes = nil
 		if err := lockActive(tx, v); err != nil {
 			return err
 		}
@@ -238,16 +259,22 @@ func (d *Desk) ConfirmOwnTOTP(ctx context.Context, v Visitor, typed, name string
 		if err := d.activateTOTP(tx, v.Org, v.Account, v.Actor, code, name); err != nil {
 			return err
 		}
+		if codes, err = d.giveCodes(tx, v.Actor, v.Org.ID, v.Account.ID, set); err != nil {
+			return err
+		}
 		return throttle.Clear(tx, account.CodeTries("enrol-totp", v.Account.ID))
 	})
-	return d.ownFailure(ctx, v, policy.EnrolTOTP, err)
+	if err = d.ownFailure(ctx, v, policy.EnrolTOTP, err); err != nil {
+		return nil, err
+	}
+	return codes, nil
 }
 
 // RemoveFactor takes away one of the second factors of who is signed in, but never the last one that the rules demand (mission C5). The
 // person is mailed.
 func (d *Desk) RemoveFactor(ctx context.Context, v Visitor, f id.Factor) error {
 	return d.Book.Do(ctx, v.Actor, audit.FactorRemoved, func(tx sqldb.Tx) error {
-		if err := v.Actor.RequireFresh(d.Now()); err != nil {
+		if err := d.mayChange(v); err != nil {
 			return err
 		}
 		if err := lockActive(tx, v); err != nil {

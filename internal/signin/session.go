@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"doorward/internal/id"
 	"doorward/internal/org"
 	"doorward/internal/outbox"
+	"doorward/internal/policy"
 	"doorward/internal/refusal"
 	"doorward/internal/revoke"
 	"doorward/internal/secret"
@@ -24,7 +26,8 @@ type Session struct {
 	ID        id.Session
 	Org       id.Org
 	Account   id.Account
-	State     string // open, ended
+	Via       id.Session // of a linked account: the home account's session that this one stands on
+	State     string     // open, ended
 	Seq       int64
 	AMR       []string // how the person proved who they are (RFC 8176): pwd, otp, mfa
 	Address   string
@@ -35,11 +38,11 @@ type Session struct {
 	Expires   time.Time // at the latest
 }
 
-const sessionColumns = `id, org_id, account_id, state, seq, amr, address, user_agent, proved_at, created_at, last_used_at, expires_at`
+const sessionColumns = `id, org_id, account_id, via_id, state, seq, amr, address, user_agent, proved_at, created_at, last_used_at, expires_at`
 
 func scanSession(row sqldb.Row) (s Session, err error) {
 	var amr string
-	err = row(&s.ID, &s.Org, &s.Account, &s.State, &s.Seq, &amr, &s.Address, &s.UserAgent, sqldb.Time(&s.Proved), sqldb.Time(&s.Created),
+	err = row(&s.ID, &s.Org, &s.Account, sqldb.Text(&s.Via), &s.State, &s.Seq, &amr, &s.Address, &s.UserAgent, sqldb.Time(&s.Proved), sqldb.Time(&s.Created),
 		sqldb.Time(&s.LastUsed), sqldb.Time(&s.Expires))
 	s.AMR = strings.Fields(amr)
 	return s, err
@@ -56,8 +59,7 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 		ses.Proved = time.Time{}
 	}
 	if held.Session != "" {
-		old, err := sqldb.All(tx, scanSession, `update sessions set state = 'ended' where secret_hash = $1 and state = 'open' returning `+sessionColumns,
-			secret.Hash(held.Session))
+		old, err := endHeld(tx, held.Session)
 		if err != nil {
 			return nil, err
 		}
@@ -71,10 +73,7 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 		}
 	}
 	fresh := secret.Token("dws_")
-	if _, err := tx.Exec(`insert into sessions (id, org_id, account_id, attempt_id, secret_hash, state, seq, amr, address, user_agent, proved_at,
-		created_at, last_used_at, expires_at) values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, $10, $11, $11, $12)`,
-		ses.ID, ses.Org, ses.Account, a.ID, secret.Hash(fresh), ses.Seq, strings.Join(ses.AMR, " "), ses.Address, ses.UserAgent,
-		sqldb.Micros(ses.Proved), sqldb.Micros(now), sqldb.Micros(ses.Expires)); err != nil {
+	if err := insertSession(tx, ses, string(a.ID), fresh); err != nil {
 		return nil, err
 	}
 	if a.Proved.Password > 0 { // who knows the password needs no reset
@@ -98,11 +97,37 @@ func (d *Desk) finish(tx sqldb.Tx, a Attempt, s scene, seq int64, client access.
 			return nil, err
 		}
 	}
-	to := a.Proved.To
-	if to == "" {
-		to = s.Org.HomePath()
+	f := &Finished{Session: ses, Secret: fresh, Device: device, To: a.Proved.To}
+	if f.To == "" {
+		f.To = s.Org.HomePath()
+		if several, err := d.several(tx, a, s.Account, s.Org); err != nil {
+			return nil, err
+		} else if several {
+			f.To = ChoosePath
+		}
 	}
-	return &Finished{Session: ses, Secret: fresh, Device: device, To: to}, nil
+	if t := s.Target; t.Org.ID != "" {
+		switch {
+		case t.Linked.ID != "" && t.Delegated: // both: the person chooses at the door
+			f.Choose = t.Org.Slug
+		case t.Linked.ID != "":
+			if f.Session, f.Secret, err = d.enter(tx, ses, t, seq, client); err != nil {
+				return nil, err
+			}
+		}
+		if err := d.noteVisit(tx, a.Account, t.Org.ID); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func insertSession(tx sqldb.Tx, s Session, attempt string, fresh secret.Text) error {
+	_, err := tx.Exec(`insert into sessions (id, org_id, account_id, attempt_id, secret_hash, state, seq, amr, address, user_agent, proved_at,
+		created_at, last_used_at, expires_at, via_id) values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, $10, $11, $11, $12, $13)`,
+		s.ID, s.Org, s.Account, attempt, secret.Hash(fresh), s.Seq, strings.Join(s.AMR, " "), s.Address, s.UserAgent,
+		sqldb.Micros(s.Proved), sqldb.Micros(s.Created), sqldb.Micros(s.Expires), sqldb.Null(s.Via))
+	return err
 }
 
 // amr returns how the person proved who they are, in the words of RFC 8176.
@@ -132,11 +157,20 @@ func cutAgent(s string) string {
 
 // Visitor is who is signed in: resolved anew for each request.
 type Visitor struct {
-	Session Session
-	Account account.Account
-	Org     org.Org // the account's own organisation
-	Roles   []string
-	Actor   access.Actor
+	Session  Session
+	Account  account.Account
+	Org      org.Org // the account's own organisation
+	Roles    []string
+	Actor    access.Actor
+	Home     account.Account // of a linked account: who it is at home, where password and factors are; otherwise the account itself
+	HomeOrg  org.Org         // of Home
+	Deadline time.Time       // a second factor that the person has not enrolled yet is demanded from then on; zero: nothing is coming
+	Due      bool            // the rules ask for a second factor that this session has not proved: it opens nothing until the person signed in anew
+}
+
+// Administrative tells whether one of the roles administers.
+func (v Visitor) Administrative() bool {
+	return slices.ContainsFunc(v.Roles, func(role string) bool { return access.Administrative(v.Org.Kind, role) })
 }
 
 // ErrSignedOut is what a request without a good session is answered with.
@@ -177,17 +211,32 @@ func (d *Desk) Resolve(ctx context.Context, s secret.Text, client access.Client)
 	if v.Roles, err = access.Held(tx, v.Session.Org, v.Session.Account, now); err != nil {
 		return v, err
 	}
-	administrative := false
-	for _, r := range v.Roles {
-		administrative = administrative || access.Administrative(v.Org.Kind, r)
-	}
-	idle := v.Org.Rules.IdleFor(administrative)
+	idle := v.Org.Rules.IdleFor(v.Administrative())
 	if v.Account.State != account.Active || v.Org.State == access.Suspended || len(v.Roles) == 0 || now.Sub(v.Session.LastUsed) >= idle {
 		return v, ErrSignedOut
 	}
+	f := policy.Facts{Now: now, Rules: v.Org.Rules, Administrative: v.Administrative(), Exempt: v.Account.ExemptUntil}
+	if v.Home, v.HomeOrg = v.Account, v.Org; v.Session.Via != "" {
+		if err := d.resolveHome(tx, &v, &f); err != nil {
+			return v, err
+		}
+	} else if v.Account.Linked() { // it was linked since: the way in is the home's now
+		return v, ErrSignedOut
+	}
+	if !slices.Contains(v.Session.AMR, "mfa") || f.Rules.KeysOnly() { // else the rules are satisfied, whatever they are
+		factors, err := factor.List(tx, v.Home.ID)
+		if err != nil {
+			return v, err
+		}
+		seconds := factor.Seconds(factors, factor.Active)
+		v.Due = due(f, v.Session.AMR, len(seconds) > 0)
+		if !slices.ContainsFunc(seconds, func(one factor.Factor) bool { return f.Rules.Counts(policy.Kind(one.Kind)) }) {
+			v.Deadline, _ = f.Deadline()
+		}
+	}
 	if now.Sub(v.Session.LastUsed) >= time.Minute { // to the minute is enough, and spares a write per request
 		if err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
-			_, err := tx.Exec(`update sessions set last_used_at = $1 where id = $2 and last_used_at < $1`, sqldb.Micros(now), v.Session.ID)
+			_, err := tx.Exec(`update sessions set last_used_at = $1 where (id = $2 or id = $3) and last_used_at < $1`, sqldb.Micros(now), v.Session.ID, v.Session.Via)
 			return err
 		}); err != nil {
 			return v, err
@@ -196,6 +245,39 @@ func (d *Desk) Resolve(ctx context.Context, s secret.Text, client access.Client)
 	v.Actor = access.Actor{Kind: access.AccountActor, Account: v.Account.ID, Org: v.Org.ID, Session: v.Session.ID, ProvedAt: v.Session.Proved,
 		Name: v.Account.Email, Client: client}
 	return v, nil
+}
+
+// resolveHome honours a linked account's session only as long as the session of its home account would be.
+func (d *Desk) resolveHome(tx sqldb.Tx, v *Visitor, f *policy.Facts) error {
+	home, err := sqldb.One(tx, scanSession, `select `+sessionColumns+` from sessions where id = $1 and state = 'open'`, v.Session.Via)
+	if err != nil {
+		return joinSignedOut(err)
+	}
+	void, err := revoke.Since(tx, home.Account, home.Org, home.Seq)
+	if err != nil {
+		return err
+	}
+	if v.Home, err = account.Find(tx, home.Org, home.Account); err != nil {
+		return notFoundIsSignedOut(err)
+	}
+	o, err := org.Find(tx, home.Org)
+	if err != nil {
+		return notFoundIsSignedOut(err)
+	}
+	if void || !d.Now().Before(home.Expires) || v.Home.State != account.Active || o.State == access.Suspended || v.Account.Home != v.Home.ID {
+		return ErrSignedOut
+	}
+	v.HomeOrg = o
+	f.Rules = f.Rules.With(o.Rules)
+	return nil
+}
+
+// joinSignedOut makes a row that is not there any more a session that is over.
+func joinSignedOut(err error) error {
+	if err == nil || errors.Is(err, sqldb.ErrNone) {
+		return ErrSignedOut
+	}
+	return err
 }
 
 func notFoundIsSignedOut(err error) error {
@@ -227,6 +309,9 @@ func (d *Desk) EndSession(ctx context.Context, actor access.Actor, o id.Org, a i
 		if n == 0 {
 			return refusal.New(refusal.NotFound, "error.not_found")
 		}
+		if err := d.endHomes(tx, `select via_id from sessions where id = $1 and via_id is not null`, string(s)); err != nil {
+			return err
+		}
 		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SessionEnded, Actor: actor, Target: audit.TargetOf(s)})
 	})
 }
@@ -241,12 +326,26 @@ func (d *Desk) EndSessions(ctx context.Context, actor access.Actor, o id.Org, a 
 		if _, err := tx.Exec(`update accounts set state = state where id = $1 and org_id = $2`, a, o); err != nil {
 			return err
 		}
+		if err := d.endHomes(tx, `select via_id from sessions where account_id = $1 and state = 'open' and via_id is not null`, string(a)); err != nil {
+			return err
+		}
 		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SessionsEnded, Actor: actor, Target: audit.TargetOf(a)}); err != nil {
 			return err
 		}
 		_, err := revoke.Subject(tx, d.Now(), revoke.Account, a)
 		return err
 	})
+}
+
+// endHomes ends the sessions at home that linked sessions stand on which end: nobody holds their secrets.
+func (d *Desk) endHomes(tx sqldb.Tx, which, of string) error {
+	homes, err := sqldb.All(tx, scanSession, `update sessions set state = 'ended' where state = 'open' and id in (`+which+`) returning `+sessionColumns, of)
+	for _, s := range homes {
+		if err == nil {
+			err = audit.Record(tx, d.Now(), audit.Event{Org: s.Org, Action: audit.SessionEnded, Actor: access.System(), Target: audit.TargetOf(s.ID), Reason: "linked"})
+		}
+	}
+	return err
 }
 
 func (d *Desk) mayEnd(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Account) error {
@@ -270,8 +369,7 @@ func (d *Desk) mayEnd(tx sqldb.Tx, actor access.Actor, o id.Org, a id.Account) e
 // SignOut ends the session that a browser holds. It returns nil when there is none.
 func (d *Desk) SignOut(ctx context.Context, s secret.Text, client access.Client) error {
 	return d.DB.Write(ctx, func(tx sqldb.Tx) error {
-		ended, err := sqldb.All(tx, scanSession, `update sessions set state = 'ended' where secret_hash = $1 and state = 'open' returning `+sessionColumns,
-			secret.Hash(s))
+		ended, err := endHeld(tx, s)
 		if err != nil {
 			return err
 		}
@@ -283,6 +381,18 @@ func (d *Desk) SignOut(ctx context.Context, s secret.Text, client access.Client)
 		}
 		return nil
 	})
+}
+
+// endHeld ends the session that a browser holds and, when that is a linked account's, the one at home that it stands on: nobody holds its secret.
+// It returns those that were open.
+func endHeld(tx sqldb.Tx, s secret.Text) ([]Session, error) {
+	ended, err := sqldb.All(tx, scanSession, `update sessions set state = 'ended' where secret_hash = $1 and state = 'open' returning `+sessionColumns,
+		secret.Hash(s))
+	if err != nil || len(ended) == 0 || ended[0].Via == "" {
+		return ended, err
+	}
+	home, err := sqldb.All(tx, scanSession, `update sessions set state = 'ended' where id = $1 and state = 'open' returning `+sessionColumns, ended[0].Via)
+	return append(ended, home...), err
 }
 
 // renew gives this session a new secret and the newest revocation number: it survives what ends the account's other sessions. A fresh

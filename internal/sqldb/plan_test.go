@@ -132,6 +132,8 @@ func mayScan(query, line string) bool {
 		return true
 	case line == "SCAN r", line == "SCAN l": // the outbox's look: a sub-select of one row at most
 		return true
+	case line == "SCAN sifted": // the lists': a sub-select of one page
+		return true
 	case strings.Contains(query, "from events order by id desc limit 1"): // from the end, and only the first
 		return true
 	}
@@ -267,6 +269,7 @@ func (w *walk) everything() {
 	w.lists()
 	w.signIns()
 	w.mails()
+	w.places()
 	ctx := context.Background()
 	w.must(w.Desk.Sweep(ctx))
 	w.must(w.Gate.Sweep(ctx))
@@ -291,17 +294,13 @@ func (w *walk) people() {
 	w.must(dir.NoteView(ctx, w.root, o, ann))
 	w.refused(dir.Disable(ctx, w.root, w.provider.ID, ann)) // somebody of another organisation
 	w.must(dir.Forgot(ctx, w.customer, "ann@cust.example", here))
-	w.must(w.Book.Entered(ctx, w.root, o))
+	w.must(dir.MailOrganisations(ctx, "ann@cust.example", here))
+	w.must(dir.MailOrganisations(ctx, "nobody@cust.example", here))
 }
 
 func (w *walk) lists() {
 	tx := w.DB.Read(w.Context())
 	o := w.customer.ID
-	for _, f := range []account.Filter{{}, {State: account.Active}, {Search: "p12"}, {State: account.Active, Search: "p", After: "p12"}} {
-		f.Most = 20
-		_, _, err := account.People(tx, o, f)
-		w.must(err)
-	}
 	_, err := account.Count(tx, o)
 	w.must(err)
 	_, err = account.Administrators(tx, o, w.Now())
@@ -313,14 +312,8 @@ func (w *walk) lists() {
 			w.Errorf("%s is not found: %v", identifier, err)
 		}
 	}
-	for _, groups := range []id.Account{"", "acc_7"} {
-		for _, search := range []string{"", "name 1"} {
-			for _, after := range []string{"", "name 1\x1forg_1"} {
-				_, err = org.Children(tx, "org_2", groups, search, after, 20)
-				w.must(err)
-			}
-		}
-	}
+	_, err = org.HealthOf(tx, o)
+	w.must(err)
 	_, err = org.BySlug(tx, "s77")
 	w.must(err)
 	_, err = org.Provider(tx)
@@ -356,6 +349,35 @@ func (w *walk) lists() {
 		_, err := revoke.Subject(tx, w.Now(), revoke.Org, id.Org("org_9"))
 		return err
 	}))
+}
+
+// places looks where people can go, and signs in at the general page.
+func (w *walk) places() {
+	ctx, desk, tx := w.Context(), w.Desk, w.DB.Read(w.Context())
+	root := signin.Visitor{Actor: w.root, Account: account.Account{ID: w.root.Account, Org: w.provider.ID}, Org: w.provider}
+	w.must(desk.Entered(ctx, root, w.customer.ID))
+	for _, search := range []string{"", "name 1"} {
+		for _, after := range []string{"", "name 1\x1forg_1"} {
+			_, err := desk.Places(ctx, root, search, after)
+			w.must(err)
+			for _, groups := range []id.Account{"", "acc_7"} {
+				_, err = org.Below(tx, "org_2", groups, search, after, 20)
+				w.must(err)
+			}
+		}
+	}
+	_, err := org.Among(tx, "org_2", "acc_7", []id.Org{"org_101", "org_201"})
+	w.must(err)
+	_, _, err = desk.Menu(ctx, root)
+	w.must(err)
+	_, _, err = desk.Ways(ctx, root, w.customer.Slug)
+	w.must(err)
+	p, err := desk.Begin(ctx, signin.Start{General: true, Identifier: "root@prov.example", Client: here})
+	w.must(err)
+	_, err = desk.PasswordAt(ctx, p.Key, "prov", "wrong", here, signin.Held{})
+	w.refused(err)
+	_, err = desk.PasswordAt(ctx, p.Key, "prov", "", here, signin.Held{})
+	w.must(err)
 }
 
 // signIns activates someone and walks through the desk: attempt, password, app, session, a second sign-in, self-service, reset.

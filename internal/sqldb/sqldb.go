@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -47,6 +48,9 @@ type DB struct {
 	writer *sql.DB
 	reader *sql.DB // the same as writer on PostgreSQL
 	stmts  sync.Map
+	// What the writer of SQLite has prepared, by its text, and how many.
+	writes  sync.Map
+	written atomic.Int64
 }
 
 // Open opens the database that the setting names: "sqlite" means the file doorward.db in the data folder, anything that begins with
@@ -142,7 +146,9 @@ func redact(err error) error {
 
 // Close closes all connections.
 func (db *DB) Close() error {
-	db.stmts.Range(func(_, s any) bool { _ = s.(*sql.Stmt).Close(); return true })
+	for _, stmts := range []*sync.Map{&db.stmts, &db.writes} {
+		stmts.Range(func(_, s any) bool { _ = s.(*sql.Stmt).Close(); return true })
+	}
 	err := db.writer.Close()
 	if db.reader != db.writer {
 		err = errors.Join(err, db.reader.Close())
@@ -202,7 +208,16 @@ func (tx Tx) Exec(query string, args ...any) (int64, error) {
 }
 
 // Read returns a handle for single reads outside a transaction.
-func (db *DB) Read(ctx context.Context) Tx { return Tx{ctx: ctx, q: db, db: db} }
+func (db *DB) Read(ctx context.Context) Tx { return Tx{ctx: db.unwatched(ctx), q: db, db: db} }
+
+// unwatched returns the context for a statement. On SQLite that is one which does not end: a statement is over in microseconds there, and
+// watching for the end costs two goroutines for each.
+func (db *DB) unwatched(ctx context.Context) context.Context {
+	if db.Dialect == SQLite {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
 
 // QueryContext and ExecContext let DB.Read use prepared statements on the readers' pool.
 func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -262,13 +277,18 @@ func (db *DB) once(ctx context.Context, fn func(tx Tx) error) error {
 			_ = t.Rollback()
 		}
 	}()
-	if err := fn(Tx{ctx: ctx, q: t, db: db, after: &after}); err != nil {
+	tx, p := Tx{ctx: db.unwatched(ctx), q: t, db: db, after: &after}, &preparing{Tx: t, db: db}
+	if db.Dialect == SQLite {
+		tx.q = p
+	}
+	if err := fn(tx); err != nil {
 		return err
 	}
 	done = true
 	if err := t.Commit(); err != nil {
 		return err
 	}
+	p.keep(ctx)
 	for _, f := range after {
 		f()
 	}

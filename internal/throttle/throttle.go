@@ -12,9 +12,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +38,15 @@ type Key struct {
 	limit int64 // within the window; 0: consecutive failures with growing delays
 	span  time.Duration
 }
+
+// Kind says of what the counter is: "address", "org", or what Subject and Requests were given.
+func (k Key) Kind() string {
+	kind, _, _ := strings.Cut(strings.TrimPrefix(k.text, "requests:"), ":")
+	return kind
+}
+
+// Limit is how much the counter takes within its window; 0 for one of consecutive failures.
+func (k Key) Limit() int64 { return k.limit }
 
 // Subject is the counter of consecutive failures of one account's factor, or of one unknown identifier.
 func Subject(kind, id string) Key { return Key{text: kind + ":" + id} }
@@ -99,48 +108,52 @@ type Gate struct {
 // Take counts one try on every key, or on none: when one of them has to wait, it returns a Limited refusal with the longest wait.
 // failures is the count of the first key, this try included.
 func (g Gate) Take(ctx context.Context, keys ...Key) (failures int64, err error) {
-	now := g.Now()
-	us := sqldb.Micros(now)
-	err = g.DB.Write(ctx, func(tx sqldb.Tx) error {
-		var wait time.Duration
-		for _, k := range ordered(keys) {
-			// The update takes the row's lock before it is read, so that parallel tries queue here.
-			if _, err := tx.Exec(`insert into throttles (key, failures, blocked_until, window_start, updated_at)
-				values ($1, 0, 0, $2, $2) on conflict (key) do update set updated_at = excluded.updated_at`, k.text, us); err != nil {
-				return err
-			}
-			c, err := sqldb.One(tx, func(row sqldb.Row) (c counter, err error) {
-				return c, row(&c.failures, &c.blockedUntil, &c.windowStart)
-			}, `select failures, blocked_until, window_start from throttles where key = $1`, k.text)
-			if err != nil {
-				return err
-			}
-			if k.limit > 0 && us-c.windowStart >= k.span.Microseconds() {
-				c = counter{windowStart: us}
-			}
-			if k.limit > 0 && c.failures >= k.limit {
-				wait = max(wait, time.Duration(c.windowStart+k.span.Microseconds()-us)*time.Microsecond)
-			}
-			if k.limit == 0 && c.blockedUntil > us {
-				wait = max(wait, time.Duration(c.blockedUntil-us)*time.Microsecond)
-			}
-			if c.failures++; k.limit == 0 {
-				c.blockedUntil = us + Delay(c.failures).Microseconds()
-			}
-			if k.text == keys[0].text {
-				failures = c.failures
-			}
-			if _, err := tx.Exec(`update throttles set failures = $1, blocked_until = $2, window_start = $3 where key = $4`,
-				c.failures, c.blockedUntil, c.windowStart, k.text); err != nil {
-				return err
-			}
-		}
-		if wait > 0 {
-			return refusal.Wait(wait) // rolls the counts back: who is told to wait has not tried
-		}
-		return nil
+	err = g.DB.Write(ctx, func(tx sqldb.Tx) (err error) {
+		failures, err = g.TakeIn(tx, keys...)
+		return err
 	})
 	return failures, err
+}
+
+// TakeIn is Take in the caller's transaction, for requests that are counted together with what they do: its refusal has to roll that back, for
+// who is told to wait has not tried. A try at a factor is counted by Take, for it stays counted whatever happens next.
+func (g Gate) TakeIn(tx sqldb.Tx, keys ...Key) (failures int64, err error) {
+	us := sqldb.Micros(g.Now())
+	var wait time.Duration
+	for _, k := range ordered(keys) {
+		// The update takes the row's lock as it reads, so that parallel tries queue here.
+		c, err := sqldb.One(tx, func(row sqldb.Row) (c counter, err error) {
+			return c, row(&c.failures, &c.blockedUntil, &c.windowStart)
+		}, `insert into throttles (key, failures, blocked_until, window_start, updated_at)
+			values ($1, 0, 0, $2, $2) on conflict (key) do update set updated_at = excluded.updated_at
+			returning failures, blocked_until, window_start`, k.text, us)
+		if err != nil {
+			return 0, err
+		}
+		if k.limit > 0 && us-c.windowStart >= k.span.Microseconds() {
+			c = counter{windowStart: us}
+		}
+		if k.limit > 0 && c.failures >= k.limit {
+			wait = max(wait, time.Duration(c.windowStart+k.span.Microseconds()-us)*time.Microsecond)
+		}
+		if k.limit == 0 && c.blockedUntil > us {
+			wait = max(wait, time.Duration(c.blockedUntil-us)*time.Microsecond)
+		}
+		if c.failures++; k.limit == 0 {
+			c.blockedUntil = us + Delay(c.failures).Microseconds()
+		}
+		if k.text == keys[0].text {
+			failures = c.failures
+		}
+		if _, err := tx.Exec(`update throttles set failures = $1, blocked_until = $2, window_start = $3 where key = $4`,
+			c.failures, c.blockedUntil, c.windowStart, k.text); err != nil {
+			return 0, err
+		}
+	}
+	if wait > 0 {
+		return failures, refusal.Wait(wait)
+	}
+	return failures, nil
 }
 
 // ordered returns the keys in the order in which everybody locks their rows.
@@ -157,39 +170,58 @@ func Clear(tx sqldb.Tx, k Key) error {
 // Blocked returns a Limited refusal when one of the counters of failures within a window is full.
 func (g Gate) Blocked(ctx context.Context, keys ...Key) error {
 	us := sqldb.Micros(g.Now())
-	tx := g.DB.Read(ctx)
-	for _, k := range keys {
-		start, err := sqldb.One(tx, sqldb.Value[int64], `select window_start from throttles where key = $1 and failures >= $2 and window_start > $3`,
-			k.text, k.limit, us-k.span.Microseconds())
-		if errors.Is(err, sqldb.ErrNone) {
-			continue
+	byText, marks, args := map[string]Key{}, []string{}, []any{}
+	for i, k := range keys {
+		byText[k.text], marks, args = k, append(marks, "$"+strconv.Itoa(i+1)), append(args, k.text)
+	}
+	waits, err := sqldb.All(g.DB.Read(ctx), func(row sqldb.Row) (time.Duration, error) {
+		var text string
+		var c counter
+		err := row(&text, &c.failures, &c.windowStart)
+		k := byText[text]
+		if c.failures < k.limit {
+			return 0, err
 		}
-		if err != nil {
-			return err
-		}
-		return refusal.Wait(time.Duration(start+k.span.Microseconds()-us) * time.Microsecond)
+		return time.Duration(c.windowStart+k.span.Microseconds()-us) * time.Microsecond, err
+	}, `select key, failures, window_start from throttles where key in (`+strings.Join(marks, ", ")+`)`, args...)
+	if err != nil || len(waits) == 0 {
+		return err
+	}
+	if wait := slices.Max(waits); wait > 0 {
+		return refusal.Wait(wait)
 	}
 	return nil
 }
 
-// Failed counts a failure on counters within a window.
-func Failed(tx sqldb.Tx, now time.Time, keys ...Key) error {
+// Failed counts a failure on counters within a window. It returns those that this very failure filled, which happens once in a window: what there
+// is to tell of them is told then.
+func Failed(tx sqldb.Tx, now time.Time, keys ...Key) (full []Key, err error) {
 	us := sqldb.Micros(now)
 	for _, k := range ordered(keys) {
-		if _, err := tx.Exec(`insert into throttles (key, failures, blocked_until, window_start, updated_at) values ($1, 1, 0, $2, $2)
-			on conflict (key) do update set updated_at = $2,
+		failures, err := sqldb.One(tx, sqldb.Value[int64], `insert into throttles (key, failures, blocked_until, window_start, updated_at)
+			values ($1, 1, 0, $2, $2) on conflict (key) do update set updated_at = $2,
 			failures = case when throttles.window_start > $3 then throttles.failures + 1 else 1 end,
-			window_start = case when throttles.window_start > $3 then throttles.window_start else $2 end`,
-			k.text, us, us-k.span.Microseconds()); err != nil {
-			return err
+			window_start = case when throttles.window_start > $3 then throttles.window_start else $2 end returning failures`,
+			k.text, us, us-k.span.Microseconds())
+		if err != nil {
+			return nil, err
+		}
+		if failures == k.limit {
+			full = append(full, k)
 		}
 	}
-	return nil
+	return full, nil
 }
 
 // Failures returns the count of a key.
 func Failures(tx sqldb.Tx, k Key) (int64, error) {
 	return sqldb.One(tx, sqldb.Value[int64], `select coalesce(max(failures), 0) from throttles where key = $1`, k.text)
+}
+
+// Waiting returns how long tries on a counter of consecutive failures still have to wait; 0 when they need not.
+func Waiting(tx sqldb.Tx, now time.Time, k Key) (time.Duration, error) {
+	until, err := sqldb.One(tx, sqldb.Value[int64], `select coalesce(max(blocked_until), 0) from throttles where key = $1`, k.text)
+	return max(0, time.Duration(until-sqldb.Micros(now))*time.Microsecond), err
 }
 
 // Sweep deletes counters that no longer say anything. Counts of consecutive failures of real accounts stay, whatever their age.

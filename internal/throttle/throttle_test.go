@@ -66,7 +66,7 @@ func (c *clocked) write(fn func(tx sqldb.Tx) error) {
 
 func (c *clocked) failed(keys ...throttle.Key) {
 	c.Helper()
-	c.write(func(tx sqldb.Tx) error { return throttle.Failed(tx, c.now, keys...) })
+	c.write(func(tx sqldb.Tx) error { _, err := throttle.Failed(tx, c.now, keys...); return err })
 }
 
 func (c *clocked) failures(k throttle.Key) int64 {
@@ -304,7 +304,7 @@ func TestFailedAtOnce(t *testing.T) {
 				if i%2 == 0 {
 					keys[0], keys[1] = keys[1], keys[0]
 				}
-				if err := c.DB.Write(c.Context(), func(tx sqldb.Tx) error { return throttle.Failed(tx, start, keys...) }); err != nil {
+				if err := c.DB.Write(c.Context(), func(tx sqldb.Tx) error { _, err := throttle.Failed(tx, start, keys...); return err }); err != nil {
 					t.Error(err)
 				}
 			})

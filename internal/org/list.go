@@ -1,0 +1,181 @@
+package org
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"doorward/internal/access"
+	"doorward/internal/id"
+	"doorward/internal/refusal"
+	"doorward/internal/sqldb"
+)
+
+// Listed is an organisation in the list of those below one, with the figures that its parent looks at.
+type Listed struct {
+	ID      id.Org
+	Kind    access.OrgKind
+	State   access.State
+	Slug    string
+	Name    string
+	Created time.Time
+	Limit   int // of seats; -1: none
+	Used    int // seats
+	Below   int // organisations directly below it
+	Health  Health
+}
+
+// HomePath is the path of the organisation's dashboard.
+func (l Listed) HomePath() string { return Org{Slug: l.Slug}.HomePath() }
+
+// ListPath is the path of the list of the organisations below it.
+func (l Listed) ListPath() string { return l.HomePath() + "orgs" }
+
+// Health is what the rules about second factors found when they last judged an organisation's people (signin.Health).
+type Health struct {
+	People, Covered, Pending, Overdue, Exempt int
+
+	LastSignIn time.Time // of anybody; zero: never
+	Judged     time.Time // zero: never, and nothing else counts
+}
+
+// Order is what the list is sorted by, descending with a minus sign before it.
+type Order string
+
+// The orders. Between equal ones the id decides.
+const (
+	ByName    Order = "name"
+	ByCreated Order = "created"
+	BySeats   Order = "seats" // in use
+)
+
+// Orders lists them, each ascending.
+var Orders = []Order{ByName, ByCreated, BySeats}
+
+// Down is the same order descending.
+func (o Order) Down() Order { return "-" + o }
+
+// Filter narrows the list; what is empty does not. After is List's mark of the page before, with the same filter.
+type Filter struct {
+	Search string // beginning of the name, of a word in it, or of the tenant domain
+	State  access.State
+	Kind   access.OrgKind
+	Group  id.Group   // those in it alone
+	Groups id.Account // those in a group of this account alone (access.Rights.GroupsOnly)
+	Order  Order      // ByName when empty
+	After  string
+	Most   int
+}
+
+// scope is what a mark is good for.
+func (f Filter) scope(parent id.Org) string {
+	return strings.Join([]string{"orgs", string(parent), string(f.Order), f.Search, string(f.State), string(f.Kind), string(f.Group), string(f.Groups)}, "\x00")
+}
+
+// check returns a refusal of a filter that no page of ours asks for.
+func (f Filter) check() error {
+	ok := len(f.Search) <= 254 && utf8.ValidString(f.Search) && !strings.ContainsRune(f.Search, 0) &&
+		slices.Contains([]access.State{"", access.Active, access.Suspended, access.Deleting}, f.State) &&
+		slices.Contains([]access.OrgKind{"", access.MSP, access.Customer}, f.Kind)
+	if _, is := id.Parse[id.Group](string(f.Group)); f.Group != "" && !is {
+		ok = false
+	}
+	if !ok {
+		return refusal.New(refusal.Invalid, "error.query")
+	}
+	return nil
+}
+
+// orders says how each order is read.
+var orders = map[Order]struct {
+	key string
+	of  func(Listed) string
+	n   bool // it is a number
+}{
+	ByName:    {`o.name_key`, func(l Listed) string { return Fold(l.Name) }, false},
+	ByCreated: {`o.created_at`, func(l Listed) string { return strconv.FormatInt(sqldb.Micros(l.Created), 10) }, true},
+	BySeats:   {`coalesce(s.used, 0)`, func(l Listed) string { return strconv.Itoa(l.Used) }, true},
+}
+
+func scanListed(row sqldb.Row) (l Listed, err error) {
+	return l, row(&l.ID, &l.Kind, &l.State, &l.Slug, &l.Name, sqldb.Time(&l.Created), &l.Limit, &l.Used, &l.Below, &l.Health.People, &l.Health.Covered,
+		&l.Health.Pending, &l.Health.Overdue, &l.Health.Exempt, sqldb.Time(&l.Health.LastSignIn), sqldb.Time(&l.Health.Judged))
+}
+
+// List returns a page of the organisations directly below parent, and the mark of the next page; it is empty at the end. What the filter does not
+// know and a mark of another list are Invalid refusals. One statement: the children are found through their parent and narrowed and sorted in
+// indexes that hold what that asks for; the figures are read for the rows of the page.
+func List(tx sqldb.Tx, parent id.Org, f Filter) (list []Listed, next string, err error) {
+	if err := f.check(); err != nil {
+		return nil, "", err
+	}
+	if f.Order == "" {
+		f.Order = ByName
+	}
+	by, down := strings.CutPrefix(string(f.Order), "-")
+	order, ok := orders[Order(by)]
+	if !ok {
+		return nil, "", refusal.New(refusal.Invalid, "error.query")
+	}
+	than, direction := `>`, ``
+	from, after := any(""), ""
+	if order.n {
+		from = int64(-1)
+	}
+	if down {
+		than, direction = `<`, ` desc`
+		from, after = "\U0010ffff", "\U0010ffff"
+		if order.n {
+			from = int64(1<<63 - 1)
+		}
+	}
+	if f.After != "" {
+		keys, ok := sqldb.Unmark(f.scope(parent), f.After, 2)
+		if !ok {
+			return nil, "", refusal.New(refusal.Invalid, "error.query")
+		}
+		from, after = keys[0], keys[1]
+		if order.n {
+			if from, err = strconv.ParseInt(keys[0], 10, 64); err != nil {
+				return nil, "", refusal.New(refusal.Invalid, "error.query")
+			}
+		}
+	}
+	key := Fold(strings.Join(strings.Fields(f.Search), " "))
+	list, err = sqldb.All(tx, scanListed, `select n.id, n.kind, n.state, o.slug, o.name, o.created_at, coalesce(s.seat_limit, -1), coalesce(s.used, 0),
+		(select count(*) from org_nodes c where c.parent_id = n.id), coalesce(h.people, 0), coalesce(h.covered, 0), coalesce(h.pending, 0),
+		coalesce(h.overdue, 0), coalesce(h.exempt, 0), coalesce(h.last_sign_in_at, 0), coalesce(h.judged_at, 0)
+		from (select n.id as found, `+order.key+` as place from org_nodes n join orgs o on o.id = n.id left join seats s on s.org_id = n.id where n.parent_id = $1
+			and ($2 = '' or n.state = $2) and ($3 = '' or n.kind = $3)
+			and ($4 = '' or n.id in (select member_id from org_group_orgs where group_id = $4))
+			and ($5 = '' or n.id in (select go.member_id from org_group_accounts ga join org_group_orgs go on go.group_id = ga.group_id where ga.account_id = $5))
+			and ($6 = '' or o.slug_key >= $6 and o.slug_key < $7 or ' ' || o.name_key like $8 escape '\')
+			and (`+order.key+` `+than+` $9 or `+order.key+` = $9 and n.id `+than+` $10)
+			order by `+order.key+direction+`, n.id`+direction+` limit $11) sifted
+		join org_nodes n on n.id = found join orgs o on o.id = found left join seats s on s.org_id = found left join org_health h on h.org_id = found
+		order by place`+direction+`, found`+direction,
+		parent, f.State, f.Kind, f.Group, f.Groups, key, key+"\U0010ffff", sqldb.Beginning(key), from, after, f.Most+1)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(list) > f.Most {
+		list = list[:f.Most]
+		last := list[f.Most-1]
+		next = sqldb.Mark(f.scope(parent), order.of(last), string(last.ID))
+	}
+	return list, next, nil
+}
+
+// HealthOf returns what the rules found when they last judged an organisation's people; its Judged is zero when they never did.
+func HealthOf(tx sqldb.Tx, o id.Org) (Health, error) {
+	h, err := sqldb.One(tx, func(row sqldb.Row) (h Health, err error) {
+		return h, row(&h.People, &h.Covered, &h.Pending, &h.Overdue, &h.Exempt, sqldb.Time(&h.LastSignIn), sqldb.Time(&h.Judged))
+	}, `select people, covered, pending, overdue, exempt, last_sign_in_at, judged_at from org_health where org_id = $1`, o)
+	if errors.Is(err, sqldb.ErrNone) {
+		return h, nil
+	}
+	return h, err
+}
