@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/needs.sh
 need_postgres
-start_postgres
+PGFSYNC=on start_postgres # tests run without
 bin/doorward bench "$@"
 echo
 bin/doorward bench --on "$DOORWARD_TEST_POSTGRES" "$@"

@@ -37,7 +37,7 @@ start_postgres() {
     cd "$PGROOT"
     $PGRUN "$bin/initdb" -D "$PGROOT/data" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 >"$PGROOT/initdb.log" 2>&1 || { cat "$PGROOT/initdb.log" >&2; exit 1; }
     $PGRUN "$bin/pg_ctl" -D "$PGROOT/data" -w -l "$PGROOT/log" \
-      -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$PGROOT -c fsync=off -c max_connections=300" start >/dev/null 2>&1 || { cat "$PGROOT/log" >&2; exit 1; }
+      -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$PGROOT -c fsync=${PGFSYNC:-off} -c max_connections=300" start >/dev/null 2>&1 || { cat "$PGROOT/log" >&2; exit 1; }
   )
   trap 'cd /; $PGRUN "'"$bin"'/pg_ctl" -D "$PGROOT/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$PGROOT"' EXIT
   export DOORWARD_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres?sslmode=disable"

@@ -36,6 +36,7 @@ import (
 type benchCommand struct {
 	Machine benchMachineCommand `cmd:"" default:"withargs" help:"Measure this machine: ours beside the physical limit."`
 	Fill    benchFillCommand    `cmd:"" help:"Fill an empty database with organisations and people, to measure at scale."`
+	Lists   benchListsCommand   `cmd:"" help:"Measure the lists and dashboards in a database that bench fill has filled."`
 }
 
 // benchMachineCommand prints figures of this machine: ours beside the physical limit measured in the same run. Absolute figures drift from
@@ -163,7 +164,7 @@ func (b *bench) run(ctx context.Context, dir string) error {
 	if err := b.work(ctx, argon, signIns); err != nil {
 		return err
 	}
-	for _, f := range []func(context.Context, string) error{b.crowd, b.weight, b.process} {
+	for _, f := range []func(context.Context, string) error{b.durable, b.crowd, b.weight, b.process} {
 		if err := f(ctx, dir); err != nil {
 			return err
 		}
@@ -432,6 +433,36 @@ func (b *bench) work(ctx context.Context, bare, ours figure) error {
 	return b.t.say("one sign-in: %d requests, %d statements; processor time %s, of a bare hash %s: %.0f %% (load generator included, %s)",
 		b.requests.Load()-requests, b.statements.Load()-statements, ours.each().Round(10*time.Microsecond), bare.each().Round(10*time.Microsecond),
 		100*float64(bare.each())/float64(ours.each()), where)
+}
+
+// durable says what a commit waits for: without it a figure that writes says nothing about another machine.
+func (b *bench) durable(ctx context.Context, dir string) error {
+	f, err := os.CreateTemp(dir, "fsync")
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // the folder is removed
+	var took []time.Duration
+	for range 200 {
+		if _, err := f.Write(make([]byte, 4096)); err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	of := ""
+	if b.DB.Dialect == sqldb.Postgres {
+		fsync, err := sqldb.One(b.DB.Read(ctx), sqldb.Value[string], `select setting from pg_settings where name = 'fsync'`)
+		if err != nil {
+			return err
+		}
+		of = "; fsync of this PostgreSQL is " + fsync
+	}
+	return b.t.say("fsync of 4 KB: p50 %s, p99 %s%s", took[len(took)/2].Round(time.Microsecond), took[len(took)*99/100].Round(time.Microsecond), of)
 }
 
 // crowded is how many sign-ins wait at once in crowd.

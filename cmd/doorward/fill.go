@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
@@ -15,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/go-webauthn/webauthn/webauthn"
 
 	"doorward/internal/access"
 	"doorward/internal/account"
@@ -155,12 +152,8 @@ func (f *filling) run(ctx context.Context) error {
 		return err
 	}
 	f.phc = string(data)
-	if f.DB.Dialect == sqldb.SQLite { // of this connection alone; the only writer
-		for _, pragma := range []string{`cache_size = -1000000`, `wal_autocheckpoint = 50000`} {
-			if _, err := f.DB.Pool().ExecContext(ctx, `pragma `+pragma); err != nil {
-				return err
-			}
-		}
+	if err := f.DB.BeginFill(ctx); err != nil {
+		return err
 	}
 	f.planOrgs()
 	f.planPeople()
@@ -169,12 +162,8 @@ func (f *filling) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if f.DB.Dialect == sqldb.Postgres { // what autovacuum does in its own time
-		_, err = f.DB.Pool().ExecContext(ctx, `vacuum analyze`)
-	} else {
-		_, err = f.DB.Pool().ExecContext(ctx, `pragma wal_checkpoint(truncate)`)
-	}
-	return err
+	return f.DB.EndFill(ctx, `org_nodes`, `org_tree`, `orgs`, `seats`, `org_health`, `org_groups`, `org_group_orgs`, `org_group_accounts`, `accounts`, `assignments`,
+		`factors`, `links`, `outbox`, `events`)
 }
 
 var (
@@ -364,105 +353,13 @@ func plain(s string) string {
 	}, s)
 }
 
-// table collects rows and writes many with one statement.
-type table struct {
-	name    string // with its columns
-	columns int
-	rows    int      // of one statement
-	below   []*table // refer to these rows, so theirs are written after them
-	held    bool     // is below another one
-
-	numbered bool // parameters, as PostgreSQL wants them
-	args     []any
-	tx       *sql.Tx
-	many     *sql.Stmt
-}
-
-func newTable(name string, columns ...string) *table {
-	return &table{name: name + ` (` + strings.Join(columns, `, `) + `)`, columns: len(columns), rows: 1200 / len(columns)}
-}
-
-func (t *table) statement(rows int) string {
-	var b strings.Builder
-	b.WriteString(`insert into ` + t.name + ` values (`)
-	for i := range rows * t.columns {
-		switch {
-		case i == 0:
-		case i%t.columns == 0:
-			b.WriteString(`), (`)
-		default:
-			b.WriteString(`, `)
-		}
-		if t.numbered {
-			b.WriteString(`$` + strconv.Itoa(i+1))
-		} else {
-			b.WriteString(`?`) // SQLite looks a numbered one up among all others
-		}
-	}
-	return b.String() + `)`
-}
-
-func (t *table) add(ctx context.Context, values ...any) error {
-	t.args = append(t.args, values...)
-	if t.held || len(t.args) < t.rows*t.columns {
-		return nil
-	}
-	return t.write(ctx)
-}
-
-// write writes all full statements.
-func (t *table) write(ctx context.Context) (err error) {
-	n := t.rows * t.columns
-	for len(t.args) >= n {
-		if t.many == nil {
-			if t.many, err = t.tx.PrepareContext(ctx, t.statement(t.rows)); err != nil { //nolint:sqlclosecheck // flush closes it
-				return err
-			}
-		}
-		if _, err := t.many.ExecContext(ctx, t.args[:n]...); err != nil {
-			return err
-		}
-		t.args = append(t.args[:0], t.args[n:]...)
-	}
-	if len(t.args) > 0 {
-		return nil
-	}
-	for _, b := range t.below {
-		if err := b.write(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// flush writes everything, before the transaction ends.
-func (t *table) flush(ctx context.Context) error {
-	err := t.write(ctx)
-	if err == nil && len(t.args) > 0 {
-		_, err = t.tx.ExecContext(ctx, t.statement(len(t.args)/t.columns), t.args...)
-	}
-	if t.many != nil {
-		err = errors.Join(err, t.many.Close())
-	}
-	t.args, t.many = t.args[:0], nil
-	return err
-}
-
 // perTransaction is how many people or events one transaction writes.
 const perTransaction = 50_000
 
-// inBatches calls one for 0 … n-1 in transactions of their own. The rows are made once and never again, so a transaction is not tried
-// twice; nobody else writes into this database.
-func (f *filling) inBatches(ctx context.Context, what string, n int, tables []*table, one func(i int) error) error {
+// inBatches calls one for 0 … n-1, in transactions of their own.
+func (f *filling) inBatches(ctx context.Context, what string, n int, bulks []*sqldb.Bulk, one func(i int) error) error {
 	for from := 0; from < n; from += perTransaction {
-		tx, err := f.DB.Pool().BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		err = func() error {
-			for _, t := range tables {
-				t.tx, t.numbered = tx, f.DB.Dialect == sqldb.Postgres
-			}
+		if err := f.DB.Fill(ctx, bulks, func() error {
 			for i := from; i < min(from+perTransaction, n); i++ {
 				if err := one(i); err != nil {
 					return err
@@ -471,17 +368,8 @@ func (f *filling) inBatches(ctx context.Context, what string, n int, tables []*t
 					f.progress.share(what, float64(i)/float64(n))
 				}
 			}
-			for _, t := range tables {
-				if err := t.flush(ctx); err != nil {
-					return err
-				}
-			}
 			return nil
-		}()
-		if err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
-		if err := tx.Commit(); err != nil {
+		}); err != nil {
 			return err
 		}
 	}
@@ -489,13 +377,13 @@ func (f *filling) inBatches(ctx context.Context, what string, n int, tables []*t
 }
 
 func (f *filling) writeOrgs(ctx context.Context) error {
-	nodes := newTable(`org_nodes`, `id`, `parent_id`, `kind`, `state`, `access`, `rev`)
-	tree := newTable(`org_tree`, `ancestor_id`, `org_id`, `depth`)
-	orgs := newTable(`orgs`, `id`, `slug`, `slug_key`, `name`, `name_key`, `language`, `time_zone`, `country`, `setup`, `settings`, `created_at`)
+	nodes := sqldb.NewBulk(`org_nodes`, `id`, `parent_id`, `kind`, `state`, `access`, `rev`)
+	tree := sqldb.NewBulk(`org_tree`, `ancestor_id`, `org_id`, `depth`)
+	orgs := sqldb.NewBulk(`orgs`, `id`, `slug`, `slug_key`, `name`, `name_key`, `language`, `time_zone`, `country`, `setup`, `settings`, `created_at`)
 	languages := []locale.Language{locale.English, locale.German, locale.French}
 	zones := []string{"Europe/Berlin", "Europe/London", "Europe/Paris", "Europe/Zurich", "America/New_York"}
 	// org_nodes come first as a whole: the others refer to them, and their rows are not flushed in this order.
-	if err := f.inBatches(ctx, "tree", len(f.orgs), []*table{nodes}, func(i int) error {
+	if err := f.inBatches(ctx, "tree", len(f.orgs), []*sqldb.Bulk{nodes}, func(i int) error {
 		o := &f.orgs[i]
 		state := access.Active
 		switch {
@@ -507,46 +395,45 @@ func (f *filling) writeOrgs(ctx context.Context) error {
 		if o.parent >= 0 {
 			parent = string(f.orgs[o.parent].id)
 		}
-		return nodes.add(ctx, o.id, parent, o.kind, state, "table", 0)
+		return nodes.Add(ctx, o.id, parent, o.kind, state, "table", 0)
 	}); err != nil {
 		return err
 	}
-	return f.inBatches(ctx, "orgs", len(f.orgs), []*table{tree, orgs}, func(i int) error {
+	return f.inBatches(ctx, "orgs", len(f.orgs), []*sqldb.Bulk{tree, orgs}, func(i int) error {
 		o := &f.orgs[i]
 		for above, depth := i, 0; above >= 0; above, depth = f.orgs[above].parent, depth+1 {
-			if err := tree.add(ctx, f.orgs[above].id, o.id, depth); err != nil {
+			if err := tree.Add(ctx, f.orgs[above].id, o.id, depth); err != nil {
 				return err
 			}
 		}
-		return orgs.add(ctx, o.id, o.slug, o.slug, o.name, org.Fold(o.name), languages[f.dice.IntN(3)], zones[f.dice.IntN(len(zones))], "", org.SetupDone,
+		return orgs.Add(ctx, o.id, o.slug, o.slug, o.name, org.Fold(o.name), languages[f.dice.IntN(3)], zones[f.dice.IntN(len(zones))], "", org.SetupDone,
 			"{}", sqldb.Micros(o.created))
 	})
 }
 
 func (f *filling) writePeople(ctx context.Context) error {
 	w := &peopleWriter{filling: f, ctx: ctx,
-		accounts: newTable(`accounts`, `id`, `org_id`, `email`, `email_key`, `username`, `username_key`, `name`, `language`, `time_zone`, `state`, `created_at`,
+		accounts: sqldb.NewBulk(`accounts`, `id`, `org_id`, `email`, `email_key`, `username`, `username_key`, `name`, `language`, `time_zone`, `state`, `created_at`,
 			`invited_at`, `activated_at`, `last_sign_in_at`, `link_used_at`, `home_id`),
-		assignments: newTable(`assignments`, `id`, `org_id`, `account_id`, `role`, `expires_at`, `created_at`),
-		factors:     newTable(`factors`, `id`, `org_id`, `account_id`, `kind`, `name`, `state`, `lookup`, `counter`, `box`, `data`, `created_at`, `last_used_at`),
-		links:       newTable(`links`, `id`, `org_id`, `account_id`, `purpose`, `token_hash`, `state`, `seq`, `created_at`, `expires_at`, `used_at`),
-		mails:       newTable(`outbox`, `id`, `org_id`, `kind`, `account_id`, `state`, `due_at`, `tries`, `last_error`, `created_at`, `expires_at`, `sent_at`),
+		assignments: sqldb.NewBulk(`assignments`, `id`, `org_id`, `account_id`, `role`, `expires_at`, `created_at`),
+		factors:     sqldb.NewBulk(`factors`, `id`, `org_id`, `account_id`, `kind`, `name`, `state`, `lookup`, `counter`, `box`, `data`, `created_at`, `last_used_at`),
+		links:       sqldb.NewBulk(`links`, `id`, `org_id`, `account_id`, `purpose`, `token_hash`, `state`, `seq`, `created_at`, `expires_at`, `used_at`),
+		mails:       sqldb.NewBulk(`outbox`, `id`, `org_id`, `kind`, `account_id`, `state`, `due_at`, `tries`, `last_error`, `created_at`, `expires_at`, `sent_at`),
 	}
-	w.accounts.below = []*table{w.factors, w.links}
-	w.factors.held, w.links.held = true, true
+	w.accounts.Below(w.factors, w.links)
 	public, err := f.Settings.Public()
 	if err != nil {
 		return err
 	}
 	w.host = public.Hostname()
-	return f.inBatches(ctx, "people", len(f.people), []*table{w.accounts, w.assignments, w.factors, w.links, w.mails}, w.person)
+	return f.inBatches(ctx, "people", len(f.people), []*sqldb.Bulk{w.accounts, w.assignments, w.factors, w.links, w.mails}, w.person)
 }
 
 type peopleWriter struct {
 	*filling
 	ctx                                          context.Context
 	host                                         string
-	accounts, assignments, factors, links, mails *table
+	accounts, assignments, factors, links, mails *sqldb.Bulk
 }
 
 func (w *peopleWriter) person(i int) error {
@@ -594,7 +481,7 @@ func (w *peopleWriter) person(i int) error {
 		home = string(w.people[p.home-1].id)
 	}
 	us := sqldb.Micros(created)
-	if err := w.accounts.add(w.ctx, p.id, o.id, email.Text, email.Key, username, username, name, language, "", p.state, us, us, sqldb.Micros(activated),
+	if err := w.accounts.Add(w.ctx, p.id, o.id, email.Text, email.Key, username, username, name, language, "", p.state, us, us, sqldb.Micros(activated),
 		sqldb.Micros(seen), 0, home); err != nil {
 		return err
 	}
@@ -668,7 +555,7 @@ func (w *peopleWriter) roles(p *fillPerson, o *fillOrg, created time.Time) error
 		if !p.first && w.chance(0.03) {
 			ends = sqldb.Micros(w.now.Add(time.Duration(w.dice.IntN(100)-20) * day))
 		}
-		if err := w.assignments.add(w.ctx, id.New[id.Assignment](created), o.id, p.id, role, ends, sqldb.Micros(created)); err != nil {
+		if err := w.assignments.Add(w.ctx, id.New[id.Assignment](created), o.id, p.id, role, ends, sqldb.Micros(created)); err != nil {
 			return err
 		}
 	}
@@ -679,23 +566,23 @@ func (w *peopleWriter) roles(p *fillPerson, o *fillOrg, created time.Time) error
 func (w *peopleWriter) invitation(p *fillPerson, o *fillOrg, created time.Time) error {
 	us := sqldb.Micros(created)
 	until := sqldb.Micros(created.Add(48 * time.Hour))
-	if err := w.links.add(w.ctx, id.New[id.Link](created), o.id, p.id, account.Activate, secret.Hash(secret.Token("dwa_")), "open", 1, us, until, 0); err != nil {
+	if err := w.links.Add(w.ctx, id.New[id.Link](created), o.id, p.id, account.Activate, secret.Hash(secret.Token("dwa_")), "open", 1, us, until, 0); err != nil {
 		return err
 	}
 	state, problem, sent := outbox.Sent, "", us
 	if w.chance(0.02) {
 		state, problem, sent = outbox.Dead, "550 5.1.1 no such user", 0
 	}
-	return w.mails.add(w.ctx, id.New[id.Message](created), o.id, outbox.KindInvite, p.id, state, us, 1, problem, us, until, sent)
+	return w.mails.Add(w.ctx, id.New[id.Message](created), o.id, outbox.KindInvite, p.id, state, us, 1, problem, us, until, sent)
 }
 
 // proofs are the password and, for most, second factors.
 func (w *peopleWriter) proofs(p *fillPerson, o *fillOrg, activated, seen time.Time) error {
 	us := sqldb.Micros(activated)
-	add := func(kind factor.Kind, name string, lookup any, box any, data string) error {
-		return w.factors.add(w.ctx, id.New[id.Factor](activated), o.id, p.id, kind, name, factor.Active, lookup, 0, box, data, us, sqldb.Micros(seen))
+	put := func(kind factor.Kind, name string, lookup any, box any, data string) error {
+		return w.factors.Add(w.ctx, id.New[id.Factor](activated), o.id, p.id, kind, name, factor.Active, lookup, 0, box, data, us, sqldb.Micros(seen))
 	}
-	if err := add(factor.Password, "", nil, nil, w.phc); err != nil {
+	if err := put(factor.Password, "", nil, nil, w.phc); err != nil {
 		return err
 	}
 	app, passkey := false, false
@@ -715,7 +602,7 @@ func (w *peopleWriter) proofs(p *fillPerson, o *fillOrg, activated, seen time.Ti
 		var raw [20]byte
 		_, _ = rand.Read(raw[:])
 		key := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw[:])
-		if err := w.factors.add(w.ctx, f, o.id, p.id, factor.TOTP, "", factor.Active, nil, 0, w.Vault.Seal("factors", "box", string(f), []byte(key)), "{}", us,
+		if err := w.factors.Add(w.ctx, f, o.id, p.id, factor.TOTP, "", factor.Active, nil, 0, w.Vault.Seal("factors", "box", string(f), []byte(key)), "{}", us,
 			sqldb.Micros(seen)); err != nil {
 			return err
 		}
@@ -723,11 +610,11 @@ func (w *peopleWriter) proofs(p *fillPerson, o *fillOrg, activated, seen time.Ti
 	if passkey && !p.first {
 		raw := make([]byte, 64)
 		_, _ = rand.Read(raw)
-		data, err := json.Marshal(map[string]any{"handle": raw[32:], "host": w.host, "credential": webauthn.Credential{ID: raw[:32]}})
+		data, err := json.Marshal(map[string]any{"handle": raw[32:], "host": w.host, "credential": map[string]any{"id": raw[:32]}})
 		if err != nil {
 			return err
 		}
-		return add(factor.Passkey, "Laptop", base64.RawURLEncoding.EncodeToString(raw[:32]), nil, string(data))
+		return put(factor.Passkey, "Laptop", base64.RawURLEncoding.EncodeToString(raw[:32]), nil, string(data))
 	}
 	return nil
 }
@@ -768,21 +655,21 @@ func (f *filling) writeGroups(ctx context.Context) error {
 
 // writeSums are the rows that count people: seats, and what the rules found.
 func (f *filling) writeSums(ctx context.Context) error {
-	seats := newTable(`seats`, `org_id`, `seat_limit`, `used`)
-	health := newTable(`org_health`, `org_id`, `people`, `covered`, `pending`, `overdue`, `exempt`, `last_sign_in_at`, `deadline_at`, `judged_at`)
-	return f.inBatches(ctx, "seats", len(f.orgs), []*table{seats, health}, func(i int) error {
+	seats := sqldb.NewBulk(`seats`, `org_id`, `seat_limit`, `used`)
+	health := sqldb.NewBulk(`org_health`, `org_id`, `people`, `covered`, `pending`, `overdue`, `exempt`, `last_sign_in_at`, `deadline_at`, `judged_at`)
+	return f.inBatches(ctx, "seats", len(f.orgs), []*sqldb.Bulk{seats, health}, func(i int) error {
 		o := &f.orgs[i]
 		var limit any
 		if o.kind == access.Customer {
 			limit = max(5, (o.used*(100+f.dice.IntN(30))/100+4)/5*5)
 		}
-		if err := seats.add(ctx, o.id, limit, o.used); err != nil {
+		if err := seats.Add(ctx, o.id, limit, o.used); err != nil {
 			return err
 		}
 		if i > 1 && f.chance(0.03) { // not judged yet
 			return nil
 		}
-		return health.add(ctx, o.id, o.active, o.covered, o.active-o.covered, 0, 0, sqldb.Micros(o.last), 0, sqldb.Micros(f.now))
+		return health.Add(ctx, o.id, o.active, o.covered, o.active-o.covered, 0, 0, sqldb.Micros(o.last), 0, sqldb.Micros(f.now))
 	})
 }
 
@@ -823,12 +710,12 @@ func bindApp(tx sqldb.Tx, h *server.House, o id.Org, a id.Account, email, name s
 
 // writeEvents are sign-ins for the most part, of people who could, over 90 days.
 func (f *filling) writeEvents(ctx context.Context) error {
-	events := newTable(`events`, `id`, `org_id`, `at`, `action`, `outcome`, `reason`, `actor_kind`, `actor_id`, `actor_org_id`, `target_kind`, `target_id`,
+	events := sqldb.NewBulk(`events`, `id`, `org_id`, `at`, `action`, `outcome`, `reason`, `actor_kind`, `actor_id`, `actor_org_id`, `target_kind`, `target_id`,
 		`request_id`, `data`)
 	n := f.command.Events
 	start := f.now.Add(-90 * day)
 	others := []audit.Action{audit.SessionEnded, audit.FactorEnrolled, audit.PasswordChanged, audit.AccountInvited}
-	return f.inBatches(ctx, "events", n, []*table{events}, func(i int) error {
+	return f.inBatches(ctx, "events", n, []*sqldb.Bulk{events}, func(i int) error {
 		p := &f.people[f.dice.IntN(len(f.people))]
 		for p.state != account.Active {
 			p = &f.people[f.dice.IntN(len(f.people))]
@@ -839,6 +726,6 @@ func (f *filling) writeEvents(ctx context.Context) error {
 			action = others[f.dice.IntN(len(others))]
 		}
 		o := f.orgs[p.org].id
-		return events.add(ctx, id.New[id.Event](at), o, sqldb.Micros(at), action, audit.Done, "", access.AccountActor, p.id, o, p.id.Prefix(), p.id, "", "{}")
+		return events.Add(ctx, id.New[id.Event](at), o, sqldb.Micros(at), action, audit.Done, "", access.AccountActor, p.id, o, p.id.Prefix(), p.id, "", "{}")
 	})
 }

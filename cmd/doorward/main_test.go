@@ -34,7 +34,7 @@ func TestCommands(t *testing.T) {
 
 // TestCommandsOnPostgreSQL runs those whose SQL matters once more, each script in a schema of its own.
 func TestCommandsOnPostgreSQL(t *testing.T) {
-	for _, noun := range []string{"db", "import", "init", "key", "org", "passwords", "user"} {
+	for _, noun := range []string{"db", "fill", "import", "init", "key", "org", "passwords", "policy", "user"} {
 		t.Run(noun, func(t *testing.T) {
 			setting, _ := doortest.Database(t, sqldb.Postgres)
 			p := scripts(setting)

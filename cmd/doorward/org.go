@@ -11,12 +11,18 @@ import (
 	"doorward/internal/license"
 	"doorward/internal/locale"
 	"doorward/internal/org"
+	"doorward/internal/server"
 )
 
 type orgCommand struct {
 	Create orgCreateCommand `cmd:"" help:"Create an organisation."`
 	List   orgListCommand   `cmd:"" help:"List all organisations."`
 	Set    orgSetCommand    `cmd:"" help:"Change an organisation."`
+
+	Suspend orgSuspendCommand `cmd:"" help:"Shut an organisation: everybody is signed out, nobody signs in."`
+	Resume  orgResumeCommand  `cmd:"" help:"Open a suspended organisation again."`
+	Delete  orgDeleteCommand  `cmd:"" help:"Delete an organisation with all its people, after a waiting time."`
+	Keep    orgKeepCommand    `cmd:"" help:"Keep an organisation whose waiting time is not over."`
 }
 
 // orgLine is an organisation in JSON.
@@ -165,4 +171,71 @@ func (c *orgSetCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return err
 	}
 	return t.say("%s: seats in use: %s.", o.Slug, lineOf(o, "", seats).seats())
+}
+
+// oneOrg is what the commands on one organisation have in common.
+type oneOrg struct {
+	Slug string `arg:"" help:"Tenant domain."`
+}
+
+// do finds the organisation, runs the operation and says how the organisation stands after it.
+func (c oneOrg) do(ctx context.Context, t *terminal, operation func(*server.House, org.Org) error) (err error) {
+	h, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	o, err := t.org(ctx, h, c.Slug)
+	if err != nil {
+		return err
+	}
+	if err := operation(h, o); err != nil {
+		return err
+	}
+	if o, err = org.Find(h.DB.Read(ctx), o.ID); err != nil {
+		return err
+	}
+	if o.State == access.Deleting {
+		return t.say("%s: %s, goes on %s.", o.Slug, o.State, o.DeleteAt.In(o.Location()).Format("2006-01-02 15:04 MST"))
+	}
+	return t.say("%s: %s.", o.Slug, o.State)
+}
+
+type orgSuspendCommand struct {
+	oneOrg
+	Reason string `required:"" help:"Why; its administrators read it in a mail, and it stands in the audit log."`
+}
+
+// Run suspends.
+func (c *orgSuspendCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, func(h *server.House, o org.Org) error {
+		return h.Directory.Suspend(ctx, operator(), o.ID, o.Slug, c.Reason)
+	})
+}
+
+type orgResumeCommand struct{ oneOrg }
+
+// Run opens it again.
+func (c *orgResumeCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, func(h *server.House, o org.Org) error { return h.Directory.Resume(ctx, operator(), o.ID) })
+}
+
+type orgDeleteCommand struct {
+	oneOrg
+	Confirm string `required:"" placeholder:"SLUG" help:"The tenant domain once more."`
+}
+
+// Run starts the waiting time.
+func (c *orgDeleteCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, func(h *server.House, o org.Org) error {
+		_, err := h.Directory.RequestDeletion(ctx, operator(), o.ID, c.Confirm)
+		return err
+	})
+}
+
+type orgKeepCommand struct{ oneOrg }
+
+// Run cancels the deletion.
+func (c *orgKeepCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, func(h *server.House, o org.Org) error { return h.Directory.CancelDeletion(ctx, operator(), o.ID) })
 }

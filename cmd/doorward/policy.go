@@ -202,11 +202,11 @@ func (c *policySetCommand) Run(ctx context.Context, t *terminal) (err error) {
 	}
 	s := o.Settings
 	if err := c.apply(&s, o); err != nil {
-		return err
+		return t.ruleFault(err)
 	}
 	p, err := h.Desk.Preview(ctx, operator(), o.ID, s, "", 0)
 	if err != nil {
-		return err
+		return t.ruleFault(err)
 	}
 	// The operator is told the consequences instead of asked: scripts have nobody to ask.
 	if err := h.Desk.SetRules(ctx, operator(), o.ID, signin.Draft{Settings: s, Rev: signin.Rev(o.Settings), Seen: signin.RevOf(s)}); err != nil {
@@ -216,6 +216,23 @@ func (c *policySetCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return t.say("%s: the rules are saved. Nobody has to set up a second factor for them.", o.Slug)
 	}
 	return t.say("%s: the rules are saved. People who have to set up a second factor for them: %d of %d.", o.Slug, p.Shut+p.There, p.People())
+}
+
+// ruleFault says of each rule that was refused which one it is.
+func (t *terminal) ruleFault(err error) error {
+	r := refusal.As(err)
+	if r == nil {
+		return err
+	}
+	var sentences []string
+	for _, one := range append([]*refusal.Error{r}, r.More...) {
+		text := t.explain(&refusal.Error{Code: one.Code, Key: one.Key, Args: one.Args}).Error()
+		if i := slices.IndexFunc(ruleNames, func(n ruleName) bool { return string(n.field) == one.Field }); i >= 0 {
+			text = ruleNames[i].name + ": " + text
+		}
+		sentences = append(sentences, text)
+	}
+	return errors.New(strings.Join(sentences, " "))
 }
 
 func (c *policySetCommand) apply(s *policy.Settings, o org.Org) error {

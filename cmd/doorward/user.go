@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,8 @@ type userCommand struct {
 
 type userInviteCommand struct {
 	Org      string   `required:"" placeholder:"SLUG" help:"Tenant domain of the organisation."`
-	Role     []string `placeholder:"ROLE" help:"Role to give; may be repeated. Provider: administrator, support. MSP: administrator, editor, viewer. Customer: administrator, co_manager, core, viewer, auditor."`
+	Role     []string `placeholder:"ROLE" help:"Role to give; may be repeated. Provider: administrator, support. MSP: administrator, editor, viewer. Customer: administrator, co_manager, core, viewer, auditor. Own roles by their name."`
+	Until    string   `placeholder:"TIME" help:"When the roles end: a day, or a day and time, in the organisation's time zone (2026-12-31 18:00), or RFC 3339; never by default."`
 	Language string   `help:"Language of the mail and the pages: en, de or fr; the organisation's by default."`
 	JSON     bool     `help:"Write JSON."`
 	Emails   []string `arg:"" name:"email" help:"Addresses to invite."`
@@ -58,7 +60,11 @@ func (c *userInviteCommand) Run(ctx context.Context, t *terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	outcomes, err := h.Directory.Invite(ctx, operator(), o.ID, account.Invitation{Emails: c.Emails, Roles: c.Role, Language: locale.Language(c.Language)})
+	until, fault := account.ParseEnd(c.Until, o.Location(), h.Now())
+	if fault != nil {
+		return fault
+	}
+	outcomes, err := h.Directory.Invite(ctx, operator(), o.ID, account.Invitation{Emails: c.Emails, Roles: c.Role, Expires: until, Language: locale.Language(c.Language)})
 	if err != nil {
 		return err
 	}
@@ -230,7 +236,7 @@ type person struct {
 	Account id.Account    `json:"account"`
 	Email   string        `json:"email"`
 	State   account.State `json:"state"`
-	Roles   []string      `json:"roles"`
+	Roles   []string      `json:"roles"`   // keys of built-in roles, names of own ones
 	Factors []factor.Kind `json:"factors"` // kinds that can be used now
 }
 
@@ -274,7 +280,7 @@ func people(ctx context.Context, h *server.House, o id.Org) ([]person, error) {
 			p := person{Account: a.ID, Email: a.Email, State: a.State, Roles: []string{}, Factors: []factor.Kind{}}
 			for _, r := range a.Roles {
 				if r.Holds(h.Now()) {
-					p.Roles = append(p.Roles, r.Role)
+					p.Roles = append(p.Roles, cmp.Or(r.Name, r.Role))
 				}
 			}
 			factors, err := factor.List(h.DB.Read(ctx), a.ID)

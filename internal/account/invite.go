@@ -319,25 +319,6 @@ func (d *Directory) Found(ctx context.Context, actor access.Actor, name, slug, e
 	return f, nil
 }
 
-// CreateOrg makes an organisation under parent, with its seats. It returns refusals at the fields slug, name, language, time_zone.
-func (d *Directory) CreateOrg(ctx context.Context, actor access.Actor, n org.New) (org.Org, error) {
-	var o org.Org
-	err := d.Book.Do(ctx, actor, audit.OrgCreated, func(tx sqldb.Tx) error {
-		rights, err := d.Guard.Require(tx, actor, access.OrgCreate, n.Parent)
-		if err != nil {
-			return err
-		}
-		if !rights.MayCreate(n.Kind) {
-			return refusal.Field("kind", "org.kind")
-		}
-		if o, err = org.Create(tx, d.Now(), actor, n); err != nil {
-			return err
-		}
-		return license.Open(tx, o.ID, o.Kind)
-	})
-	return o, err
-}
-
 // SetSeats changes an organisation's seat limit; license.Unlimited takes it away.
 func (d *Directory) SetSeats(ctx context.Context, actor access.Actor, o id.Org, limit int) error {
 	if limit < 0 && limit != license.Unlimited || limit > 1_000_000 {

@@ -380,14 +380,38 @@ func (d *Directory) Forgot(ctx context.Context, o org.Org, identifier string, cl
 	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-address", client.Address, mailsPerAddress, mailsWindow)); err != nil {
 		return err
 	}
-	if o.ID == "" { // an organisation that does not exist answers alike
-		return nil
-	}
-	a, ok, err := ByIdentifier(d.DB.Read(ctx), o.ID, identifier)
-	if err != nil || !ok {
+	a, ok, err := ByIdentifier(d.DB.Read(ctx), o.ID, identifier) // an organisation that does not exist answers alike
+	if err != nil {
 		return err
 	}
+	if !ok || a.State == Disabled || o.State != access.Active {
+		return d.askedInVain(ctx, o, identifier, client)
+	}
 	return d.mailLink(ctx, o, a, access.Visitor(client), audit.ResetRequested)
+}
+
+// askedInVain records that somebody asked for a link that nobody gets. It does so for the log, and because an answer that came sooner than the others
+// would tell that there is no such account: it counts and writes as mailLink does.
+func (d *Directory) askedInVain(ctx context.Context, o org.Org, identifier string, client access.Client) error {
+	key := throttle.Requests("mail-account", string(o.ID)+"\x00"+FoldIdentifier(identifier), mailsPerAccount, mailsWindow)
+	if _, err := d.Gate.Take(ctx, key); err != nil {
+		if refusal.Is(err, refusal.Limited) {
+			return nil
+		}
+		return err
+	}
+	return d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		at := o.ID
+		if at == "" {
+			provider, err := org.Provider(tx)
+			if err != nil {
+				return err
+			}
+			at = provider.ID
+		}
+		return audit.Record(tx, d.Now(), audit.Event{Org: at, Action: audit.ResetRequested, Outcome: audit.Refused, Reason: "unknown", Actor: access.Visitor(client),
+			Person: map[string]any{"identifier": identifier}})
+	})
 }
 
 // mailLink mails the link that fits the account's state, unless it had enough of them this hour. A disabled account gets none.

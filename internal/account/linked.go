@@ -160,6 +160,11 @@ func (d *Directory) link(tx sqldb.Tx, p Purpose, op Opened, token secret.Text, b
 	if err != nil {
 		return err
 	}
+	if a.Name == "" { // as it is called at home, until the person says otherwise
+		if _, err := tx.Exec(`update accounts set name = $1 where id = $2 and org_id = $3`, home.Name, a.ID, a.Org); err != nil {
+			return err
+		}
+	}
 	if err := d.stripped(tx, a); err != nil {
 		return err
 	}

@@ -289,11 +289,12 @@ func details(tx sqldb.Tx, o id.Org, accounts []Account, most int) ([]Listed, err
 	these := `account_id in (` + strings.Join(in, `, `) + `)`
 	roles, err := sqldb.All(tx, func(row sqldb.Row) (s access.Assignment, err error) {
 		return s, row(&s.ID, &s.Org, &s.Account, &s.Role, sqldb.Time(&s.Expires), &s.Name)
-	}, `select s.id, s.org_id, s.account_id, s.role, s.expires_at, coalesce(r.name, '') from assignments s
-		left join roles r on r.id = s.role and r.org_id = s.org_id where s.org_id = $1 and s.`+these+` order by s.role`, args...)
+	}, `select id, org_id, account_id, role, expires_at, coalesce((select name from roles r where r.id = role and r.org_id = s.org_id), '')
+		from assignments s where org_id = $1 and `+these, args...)
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(roles, func(a, b access.Assignment) int { return strings.Compare(a.Role, b.Role) })
 	for _, s := range roles {
 		at[s.Account].Roles = append(at[s.Account].Roles, s)
 	}

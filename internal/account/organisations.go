@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	"doorward/internal/access"
@@ -73,7 +74,7 @@ func (d *Directory) MailOrganisations(ctx context.Context, typed string, client 
 // language the person reads, comes first.
 func reachable(tx sqldb.Tx, emailKey string) ([]Account, error) {
 	list, err := sqldb.All(tx, scan, `select `+columns+` from accounts where email_key = $1 and state in ('active', 'invited')
-		and (select n.state from org_nodes n where n.id = accounts.org_id) = 'active' order by id limit $2`, emailKey, mostOrganisations)
+		and (select n.state from org_nodes n where n.id = accounts.org_id) = 'active' order by id limit `+strconv.Itoa(mostOrganisations), emailKey)
 	slices.SortStableFunc(list, func(a, b Account) int { return b.LastSignIn.Compare(a.LastSignIn) })
 	return list, err
 }
@@ -84,5 +85,5 @@ func LinkedFrom(tx sqldb.Tx, now time.Time, home id.Account, most int) ([]Accoun
 	return sqldb.All(tx, scan, `select `+columns+` from accounts where home_id = $1 and state = 'active'
 		and (select n.state from org_nodes n where n.id = accounts.org_id) = 'active'
 		and exists (select 1 from assignments s where s.account_id = accounts.id and s.org_id = accounts.org_id and (s.expires_at = 0 or s.expires_at > $2))
-		order by org_id limit $3`, home, sqldb.Micros(now), most)
+		order by org_id limit `+strconv.Itoa(most), home, sqldb.Micros(now)) // a limit among the arguments has SQLite plan anew each time
 }

@@ -67,14 +67,15 @@ func (d *Directory) Disable(ctx context.Context, actor access.Actor, o id.Org, a
 		if err := d.keepAdministrator(tx, o, a); err != nil {
 			return err
 		}
-		n, err := tx.Exec(`update accounts set state = 'disabled', link_used_at = 0 where id = $1 and org_id = $2 and state <> 'disabled'`, a, o)
+		homes, err := sqldb.All(tx, sqldb.Value[string], `update accounts set state = 'disabled', link_used_at = 0
+			where id = $1 and org_id = $2 and state <> 'disabled' returning coalesce(home_id, '')`, a, o)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if len(homes) == 0 {
 			return refusal.New(refusal.Conflict, "account.disabled_already")
 		}
-		if !acc.Linked() { // which takes none
+		if homes[0] == "" { // a linked account takes none
 			if err := license.ReturnSeat(tx, o); err != nil {
 				return err
 			}
@@ -103,19 +104,18 @@ func (d *Directory) Disable(ctx context.Context, actor access.Actor, o id.Org, a
 // Enable opens a disabled account again: active, or invited when it was never activated. It takes a seat, unless it is linked, or is refused.
 func (d *Directory) Enable(ctx context.Context, actor access.Actor, o id.Org, a id.Account) error {
 	return d.Book.Do(ctx, actor, audit.AccountEnabled, func(tx sqldb.Tx) error {
-		acc, _, _, err := d.person(tx, actor, access.PeopleDisable, o, a)
+		if _, _, _, err := d.person(tx, actor, access.PeopleDisable, o, a); err != nil {
+			return err
+		}
+		homes, err := sqldb.All(tx, sqldb.Value[string], `update accounts set state = case when activated_at > 0 then 'active' else 'invited' end
+			where id = $1 and org_id = $2 and state = 'disabled' returning coalesce(home_id, '')`, a, o)
 		if err != nil {
 			return err
 		}
-		n, err := tx.Exec(`update accounts set state = case when activated_at > 0 then 'active' else 'invited' end
-			where id = $1 and org_id = $2 and state = 'disabled'`, a, o)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
+		if len(homes) == 0 {
 			return refusal.New(refusal.Conflict, "account.enabled_already")
 		}
-		if !acc.Linked() {
+		if homes[0] == "" { // a linked account takes none
 			if err := license.TakeSeat(tx, o); err != nil {
 				return err
 			}

@@ -105,6 +105,12 @@ func (c *Console) Routes() []Route {
 		{"POST /o/{slug}/groups/{group}/remove", access.GroupManage, c.in(access.GroupManage, c.removeFromGroup)},
 		{"POST /o/{slug}/groups/{group}/delete", access.GroupManage, c.in(access.GroupManage, c.deleteGroup)},
 		{"GET /choose", "", c.own(c.choose)},
+		{"GET /o/{slug}/settings", access.OrgEdit, c.in(access.OrgEdit, c.orgSettings)},
+		{"POST /o/{slug}/settings", access.OrgEdit, c.in(access.OrgEdit, c.editOrg)},
+		{"POST /o/{slug}/settings/suspend", access.OrgSuspend, c.in(access.OrgSuspend, c.suspend)},
+		{"POST /o/{slug}/settings/resume", access.OrgSuspend, c.in(access.OrgSuspend, c.resume)},
+		{"POST /o/{slug}/settings/delete", access.OrgDelete, c.in(access.OrgDelete, c.deleteOrg)},
+		{"POST /o/{slug}/settings/keep", access.OrgDelete, c.in(access.OrgDelete, c.keepOrg)},
 		{"GET /me", "", c.own(c.profile)},
 		{"POST /me", "", c.own(c.editProfile)},
 		{"GET /me/security", "", c.own(c.security)},
@@ -334,6 +340,9 @@ func (c *Console) base(v visit, name, title string, args ...any) page.Base {
 		Account: string(v.Account.ID), Org: string(v.About.ID), Location: v.location(),
 		Me: &page.Me{Name: v.Account.Shown(), Email: v.Account.Email, OrgName: v.Visitor.Org.Name, Href: "/me"}}
 	b.Nav, b.Orgs = c.nav(v, name), v.Menu
+	if n := stateNotice(v); n != nil {
+		b.Notices = append(b.Notices, *n)
+	}
 	if !v.Deadline.IsZero() {
 		b.Notices = append(b.Notices, c.deadline(v))
 	}
@@ -376,6 +385,9 @@ func (c *Console) nav(v visit, name string) []page.NavItem {
 	if v.Rights.May(access.PolicyView) {
 		items = append(items, page.NavItem{Key: "policy.title", Href: v.path("settings/sign-in"), Icon: "key", Group: "nav.group.org"})
 	}
+	if v.Rights.May(access.OrgEdit) {
+		items = append(items, page.NavItem{Key: "nav.settings", Href: v.path("settings"), Icon: "gear", Group: "nav.group.org"})
+	}
 	items = append(items,
 		page.NavItem{Key: "nav.me", Href: "/me", Icon: "person", Group: "nav.group.me"},
 		page.NavItem{Key: "nav.security", Href: "/me/security", Icon: "shield", Group: "nav.group.me"},
@@ -383,7 +395,7 @@ func (c *Console) nav(v visit, name string) []page.NavItem {
 	current := map[string]string{"dashboard": v.About.HomePath(), "users": v.path("users"), "users.invite": v.path("users"), "user": v.path("users"), "unlink": v.path("users"), "link": "/me",
 		"roles": v.path("roles"), "role": v.path("roles"), "role.new": v.path("roles"), "groups": v.path("groups"), "group": v.path("groups"),
 		"orgs": v.path("orgs"), "org.new": v.path("orgs"), "me": "/me", "me.security": "/me/security", "me.security.app": "/me/security", "me.security.key": "/me/security", "me.recovery": "/me/security", "user.access-code": v.path("users"),
-		"org.policy": v.path("settings/sign-in"), "org.policy.preview": v.path("settings/sign-in"), "campaign": v.path("security"),
+		"org.settings": v.path("settings"), "org.policy": v.path("settings/sign-in"), "org.policy.preview": v.path("settings/sign-in"), "campaign": v.path("security"),
 		"me.sessions": "/me/sessions"}[name]
 	for i := range items {
 		items[i].Current = items[i].Href == current

@@ -52,9 +52,13 @@ func (o orgRow) Tally() signin.Tally {
 	return signin.Tally{People: h.People, Covered: h.Covered, Pending: h.Pending, Overdue: h.Overdue, Exempt: h.Exempt}
 }
 
-// groupsOf returns whose groups limit the organisations that are listed; empty when nothing does.
+// groupsOf returns whose groups limit the organisations that are listed; empty when nothing does. Who sees none, whatever group they are
+// in, is limited to the groups of nobody.
 func groupsOf(v visit) id.Account {
-	if v.Rights.GroupsOnly() {
+	switch {
+	case !v.Rights.SeesBelow():
+		return "nobody"
+	case v.Rights.GroupsOnly():
 		return v.Account.ID
 	}
 	return ""

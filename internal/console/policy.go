@@ -145,13 +145,13 @@ func (d *policyDoc) Effect(f policy.Field) string {
 		}
 		return d.T("unit.days", "Count", int(d.Rules.Remember/(24*time.Hour)))
 	case policy.FieldIdleAdmin:
-		return d.P.Duration(d.Rules.IdleAdmin)
+		return exactly(d.Self(), d.Rules.IdleAdmin)
 	case policy.FieldIdle:
-		return d.P.Duration(d.Rules.Idle)
+		return exactly(d.Self(), d.Rules.Idle)
 	case policy.FieldAbsolute:
-		return d.P.Duration(d.Rules.Absolute)
+		return exactly(d.Self(), d.Rules.Absolute)
 	case policy.FieldLinkHours:
-		return d.P.Duration(d.Rules.LinkLife)
+		return exactly(d.Self(), d.Rules.LinkLife)
 	case policy.FieldPasswordLength:
 		if d.Rules.Length == 0 {
 			return d.T("policy.length.default")
@@ -168,6 +168,18 @@ func (d *policyDoc) Effect(f policy.Field) string {
 		}
 	}
 	return d.T("policy.invite.anyone")
+}
+
+// exactly writes a duration without rounding it.
+func exactly(b *page.Base, d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d%time.Hour != 0:
+		return b.T("unit.minutes", "Count", int(d/time.Minute))
+	case d >= 3*day && d%day == 0:
+		return b.T("unit.days", "Count", int(d/day))
+	}
+	return b.T("unit.hours", "Count", int(d/time.Hour))
 }
 
 // demandText says of whom a second factor is asked, and from when on where that lies ahead.

@@ -11,6 +11,7 @@ import (
 	"doorward/internal/factor"
 	"doorward/internal/id"
 	"doorward/internal/license"
+	"doorward/internal/locale"
 	"doorward/internal/org"
 	"doorward/internal/outbox"
 	"doorward/internal/page"
@@ -157,7 +158,7 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			&resumeDoc{Base: own("prove.resume"), Action: "/me/security/app", Kept: []kept{{"name", "Ada"}}},
 		},
 		"users": {
-			&peopleDoc{Base: at(below, "users", "users.title"), Seats: few, Invite: "x", Shows: map[string]bool{"roles": true, "second": true, "state": true, "seen": true, "created": true, "source": true, "username": true},
+			&peopleDoc{Base: at(below, "users", "users.title"), listing: listed(url.Values{"q": {"&"}, "sort": {"-seen"}}, "email", "q"), Seats: few, Invite: "x", Shows: map[string]bool{"roles": true, "second": true, "state": true, "seen": true, "created": true, "source": true, "username": true},
 				More: true, Next: "?after=x", People: []personRow{
 					{Listed: account.Listed{Account: ada, Roles: []access.Assignment{{Role: access.Viewer}, {Role: access.Core, Expires: ahead}}, Apps: 1}},
 					{Listed: account.Listed{Account: bea}},
@@ -254,7 +255,7 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			&groupDoc{Base: failed(at(o, "group", "groups.one", "Name", "East"), refusal.Field("name", "name.missing")), Kind: kind})
 	}
 
-	list := &orgsDoc{Base: at(house, "orgs", "orgs.title.provider"), Kind: access.Provider, Next: "?after=x"}
+	list := &orgsDoc{Base: at(house, "orgs", "orgs.title.provider"), listing: listed(nil, "name"), Kind: access.Provider, Next: "?after=x"}
 	list.offer(org.Filter{Kind: access.MSP}, []access.OrgGroup{{ID: id.New[id.Group](ago), Name: "<i>North</i>"}})
 	for i, state := range []access.State{"active", "suspended", "deleting"} {
 		seats := []license.Seats{many, few, full}[i]
@@ -280,6 +281,22 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			Zone: "UTC", Ends: options("role.editor"), Grouped: true},
 		&personDoc{Base: about, Person: ada, Held: []access.Assignment{{Role: access.Editor}, {Role: access.Viewer, Expires: ahead}}, Myself: true},
 		&personDoc{Base: failed(about, refusal.Field("reason", "text.long", "Most", 300)), Person: ada, Factors: []factor.Factor{app}, MayReset: true})
+	for _, state := range []access.State{access.Active, access.Suspended, access.Deleting} {
+		o := house
+		o.State, o.DeleteAt = state, ahead
+		doc := &settingsDoc{Base: at(o, "org.settings", "org.settings.title"), Org: o, At: "x", Rev: 3, Languages: []page.Option{{Value: "de", Text: "Deutsch"}}, Zones: zones("UTC", true),
+			Countries: countries(locale.German, "DE"), Tags: "<b>north</b>", People: 3, Waiting: 2, MayEdit: true, MaySuspend: state != access.Deleting, MayDelete: true}
+		closed := *doc
+		closed.MaySuspend, closed.Below = false, 1
+		wrong := *doc
+		wrong.Base = failed(wrong.Base, refusal.Field("confirm_suspend", "org.confirm", "Slug", "x"), refusal.Field("reason", "reason.missing"),
+			refusal.Field("confirm_delete", "org.confirm", "Slug", "x"), refusal.Field("name", "name.missing"), refusal.Field("tags", "tags.many", "Most", 20),
+			refusal.Field("country", "country.unknown"), refusal.Field("language", "language.unknown"), refusal.Field("time_zone", "time_zone.unknown"))
+		if state != access.Active {
+			wrong = *doc
+		}
+		docs["org.settings"] = append(docs["org.settings"], doc, &closed, &wrong)
+	}
 	explained := signin.Explanation{Attempts: []audit.Event{{Action: audit.SignedIn}, {Action: audit.SignInFailed, Reason: string(policy.AskTOTP)},
 		{Action: audit.SignInRefused, Reason: string(policy.NoRole)}}}
 	explained.Verdict, explained.Lines = signin.Explain(signin.Case{State: account.Active, ExemptReason: "<b>x</b>",

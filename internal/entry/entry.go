@@ -4,6 +4,8 @@
 //	/o/{slug}/login ──POST──> Begin ──> /login/next <──┐
 //	                            GET: View ──> the page of the step
 //	                                            └─POST──> one answer ──┘      finished ──> session cookie ──> where the person wanted to go
+//
+// The general sign-in, /login, is the same way without an organisation in its address: the password's page asks for it.
 package entry
 
 import (
@@ -272,7 +274,7 @@ func (e *Entry) logout(w http.ResponseWriter, r *http.Request) error {
 	}
 	e.Kit.SetCookie(w, sessionCookie, "", -1)
 	if !ok {
-		return seeOther(w, r, anywhere.path("login"))
+		return seeOther(w, r, anywhere().path("login"))
 	}
 	e.Kit.SetFlash(w, r, "good", "logout.done")
 	return seeOther(w, r, v.Org.HomePath())

@@ -11,7 +11,7 @@ import (
 )
 
 // anywhere is the place of the general sign-in: no organisation, and no tenant domain in the address.
-var anywhere = place{}
+func anywhere() place { return place{} }
 
 // tenantCookie is the name of the cookie that remembers the tenant domain with which someone signed in at the general page, tenantLives how long.
 const (
@@ -28,15 +28,15 @@ func (e *Entry) start(w http.ResponseWriter, r *http.Request) error {
 	if ok {
 		return seeOther(w, r, v.Org.HomePath())
 	}
-	return e.pages.Render(w, r, http.StatusOK, "welcome", &welcomeDoc{Base: anywhere.base("welcome", "welcome.title"), Login: anywhere.path("login")})
+	return e.pages.Render(w, r, http.StatusOK, "welcome", &welcomeDoc{Base: anywhere().base("welcome", "welcome.title"), Login: anywhere().path("login")})
 }
 
 func (e *Entry) generalIdentifier(w http.ResponseWriter, r *http.Request) error {
-	return e.showIdentifier(w, r, anywhere, http.StatusOK, page.LocalPath(r.URL.Query().Get("to")), page.Form{})
+	return e.showIdentifier(w, r, anywhere(), http.StatusOK, page.LocalPath(r.URL.Query().Get("to")), page.Form{})
 }
 
 func (e *Entry) generalBegin(w http.ResponseWriter, r *http.Request) error {
-	return e.beginAt(w, r, anywhere)
+	return e.beginAt(w, r, anywhere())
 }
 
 // rememberedTenant returns the tenant domain of the last sign-in here, empty when none is known.

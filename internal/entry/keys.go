@@ -19,7 +19,7 @@ func (e *Entry) passkeyStart(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *Entry) generalPasskeyStart(w http.ResponseWriter, r *http.Request) error {
-	return e.passkeyStartAt(w, r, anywhere)
+	return e.passkeyStartAt(w, r, anywhere())
 }
 
 func (e *Entry) passkeyStartAt(w http.ResponseWriter, r *http.Request, p place) error {

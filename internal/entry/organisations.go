@@ -12,7 +12,7 @@ func (e *Entry) organisations(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *Entry) showOrganisations(w http.ResponseWriter, r *http.Request, code int, f page.Form) error {
-	doc := &forgotDoc{Base: anywhere.base("login.organisations", "organisations.title"), Login: anywhere.path("login")}
+	doc := &forgotDoc{Base: anywhere().base("login.organisations", "organisations.title"), Login: anywhere().path("login")}
 	doc.Form = f
 	return e.pages.Render(w, r, code, "login.organisations", doc)
 }
@@ -33,5 +33,5 @@ func (e *Entry) mailOrganisations(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (e *Entry) organisationsSent(w http.ResponseWriter, r *http.Request) error {
-	return e.pages.Render(w, r, http.StatusOK, "forgot.sent", &linkDoc{Base: anywhere.base("login.organisations.sent", "forgot.sent.title"), Login: anywhere.path("login")})
+	return e.pages.Render(w, r, http.StatusOK, "forgot.sent", &linkDoc{Base: anywhere().base("login.organisations.sent", "forgot.sent.title"), Login: anywhere().path("login")})
 }

@@ -70,16 +70,16 @@ func samples(t *testing.T) map[string][]page.Doc {
 			&linkDoc{Base: place{}.base("error", "reset.expired.title"), Lead: lead, Offer: offer, Ref: "abcd1234"})
 	}
 
-	asked := anywhere.base("login.organisations", "organisations.title")
-	docs["login.organisations"] = []page.Doc{&forgotDoc{Base: asked, Login: anywhere.path("login")},
-		&forgotDoc{Base: failed(asked, refusal.Field("identifier", "email.form")), Login: anywhere.path("login")}}
-	docs["forgot.sent"] = append(docs["forgot.sent"], &linkDoc{Base: anywhere.base("login.organisations.sent", "forgot.sent.title"), Login: "/login"})
-	general := anywhere.base("login.password", "login.general.title")
+	asked := anywhere().base("login.organisations", "organisations.title")
+	docs["login.organisations"] = []page.Doc{&forgotDoc{Base: asked, Login: anywhere().path("login")},
+		&forgotDoc{Base: failed(asked, refusal.Field("identifier", "email.form")), Login: anywhere().path("login")}}
+	docs["forgot.sent"] = append(docs["forgot.sent"], &linkDoc{Base: anywhere().base("login.organisations.sent", "forgot.sent.title"), Login: "/login"})
+	general := anywhere().base("login.password", "login.general.title")
 	for _, tenant := range []string{"", "fabrikam"} {
 		docs["login.password"] = append(docs["login.password"],
-			&stepDoc{Base: general, Attempt: "att", Identifier: "ada", Restart: "/login", Forgot: anywhere.forgot(), Anywhere: true, Tenant: tenant},
+			&stepDoc{Base: general, Attempt: "att", Identifier: "ada", Restart: "/login", Forgot: anywhere().forgot(), Anywhere: true, Tenant: tenant},
 			&stepDoc{Base: failed(general, refusal.Field("tenant", "login.tenant.form"), refusal.Field("password", "password.missing")),
-				Attempt: "att", Identifier: "ada", Restart: "/login", Forgot: anywhere.forgot(), Anywhere: true, Tenant: tenant})
+				Attempt: "att", Identifier: "ada", Restart: "/login", Forgot: anywhere().forgot(), Anywhere: true, Tenant: tenant})
 	}
 
 	for _, name := range []string{"activate", "reset", setupPage} {
@@ -106,7 +106,7 @@ func samples(t *testing.T) map[string][]page.Doc {
 		again.Me = me
 		refused := &identifierDoc{Base: failed(login, factor.ErrPasskeyUV), Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}
 		docs["login.identifier"] = append(docs["login.identifier"],
-			&identifierDoc{Base: anywhere.base("login.identifier", "login.identifier.title"), Anywhere: true, Forgot: anywhere.forgot(), Passkey: "/login/passkey-start"},
+			&identifierDoc{Base: anywhere().base("login.identifier", "login.identifier.title"), Anywhere: true, Forgot: anywhere().forgot(), Passkey: "/login/passkey-start"},
 			&identifierDoc{Base: login, Forgot: p.path("forgot"), Passkey: p.path("login/passkey")}, again, refused)
 	}
 

@@ -42,6 +42,8 @@ func (r *Renderer) write(d *draft, data outbox.Data) error {
 		r.roleChanged(d, v)
 	case outbox.Expiry:
 		r.expiry(d, v)
+	case outbox.OrgState:
+		r.orgState(d, v)
 	case outbox.Linked:
 		return r.linked(d, v)
 	case outbox.Unlinked:
@@ -263,11 +265,39 @@ func (r *Renderer) roleChanged(d *draft, v outbox.RoleChanged) {
 
 func (r *Renderer) expiry(d *draft, v outbox.Expiry) {
 	about := clean(v.Organisation, nameMax)
+	if about != d.Org {
+		d.Subject = d.own("subject.below", "About", about)
+	}
 	d.Intro = d.own("intro", "Person", clean(v.Person, nameMax), "About", about)
 	d.fact(d.shared("label.organisation"), about)
 	d.fact(d.shared("label.administrator"), clean(v.Person, nameMax))
 	d.fact(d.shared("label.access-ends"), d.when(v.Until))
 	d.Note = d.own("note")
+	d.NotYou = d.own("not-you")
+}
+
+func (r *Renderer) orgState(d *draft, v outbox.OrgState) {
+	about := clean(v.Organisation, nameMax)
+	switch v.State {
+	case "suspended":
+		d.Subject, d.Intro = d.own("subject.suspended", "About", about), d.own("intro.suspended", "About", about)
+	case "deleting":
+		d.Subject, d.Intro, d.Note = d.own("subject.deleting", "About", about), d.own("intro.deleting", "About", about), d.own("note.deleting")
+	case "gone":
+		d.Subject, d.Intro = d.own("subject.gone", "About", about), d.own("intro.gone", "About", about)
+	case "kept":
+		d.Subject, d.Intro = d.own("subject.kept", "About", about), d.own("intro.kept", "About", about)
+	default:
+		d.Subject, d.Intro = d.own("subject", "About", about), d.own("intro", "About", about)
+	}
+	d.fact(d.shared("label.organisation"), about)
+	d.fact(d.shared("label.by"), clean(v.By, nameMax))
+	d.fact(d.shared("label.reason"), clean(v.Reason, 300))
+	d.fact(d.shared("label.when"), d.when(v.At))
+	if !v.Until.IsZero() {
+		d.fact(d.shared("label.gone"), d.when(v.Until))
+	}
+	d.NotYou = d.own("not-you")
 }
 
 func (r *Renderer) linked(d *draft, v outbox.Linked) error {

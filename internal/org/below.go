@@ -20,7 +20,7 @@ func Below(tx sqldb.Tx, top id.Org, groups id.Account, search, after string, mos
 		from, to := b.arg(key), b.arg(key+"\U0010ffff")
 		b.where += ` and (o.name_key >= ` + from + ` and o.name_key < ` + to + ` or o.slug_key >= ` + from + ` and o.slug_key < ` + to + `)`
 	}
-	list, err := sqldb.All(tx, scan, b.text()+` order by o.name_key, o.id limit `+b.arg(most+1), b.args...)
+	list, err := sqldb.All(tx, scan, b.text()+` order by o.name_key, o.id limit `+strconv.Itoa(most+1), b.args...)
 	p := Page{Orgs: list}
 	if len(list) > most {
 		p.Orgs = list[:most]

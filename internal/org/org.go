@@ -44,6 +44,8 @@ type Org struct {
 	Country  string // ISO 3166-1 alpha-2, may be empty
 	Setup    Setup
 	Created  time.Time
+	Rev      int64     // counts changes of the profile
+	DeleteAt time.Time // while it is being deleted: when it goes
 
 	Rules    policy.Rules      // that hold here: its own settings and what it inherits
 	Settings policy.Settings   // its own
@@ -64,8 +66,8 @@ func (o Org) SignInPath() string { return "/o/" + o.Slug + "/login" }
 // HomePath is the path of the organisation's welcome page and dashboard.
 func (o Org) HomePath() string { return "/o/" + o.Slug + "/" }
 
-const columns = `o.id, n.parent_id, n.kind, n.state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.settings,
-	up.settings, top.settings`
+const columns = `o.id, n.parent_id, n.kind, n.state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.rev, o.delete_at,
+	o.settings, up.settings, top.settings`
 
 // from joins the organisation with those above it: the tree is three levels deep at most (mission.md, vocabulary).
 const from = ` from orgs o join org_nodes n on n.id = o.id left join orgs up on up.id = n.parent_id
@@ -74,7 +76,7 @@ const from = ` from orgs o join org_nodes n on n.id = o.id left join orgs up on 
 func scan(row sqldb.Row) (o Org, err error) {
 	var own, up, top string
 	if err := row(&o.ID, sqldb.Text(&o.Parent), &o.Kind, &o.State, &o.Slug, &o.Name, &o.Language, &o.TimeZone, &o.Country, &o.Setup,
-		sqldb.Time(&o.Created), &own, sqldb.Text(&up), sqldb.Text(&top)); err != nil {
+		sqldb.Time(&o.Created), &o.Rev, sqldb.Time(&o.DeleteAt), &own, sqldb.Text(&up), sqldb.Text(&top)); err != nil {
 		return o, err
 	}
 	for _, text := range []string{top, up, own} {
@@ -240,7 +242,8 @@ func Create(tx sqldb.Tx, now time.Time, actor access.Actor, n New) (Org, error) 
 	if err := refusal.All(nameFault, slugFault, languageFault, CheckTimeZone(o.TimeZone)); err != nil {
 		return o, err
 	}
-	taken, err := sqldb.One(tx, sqldb.Value[int64], `select count(*) from orgs where slug_key = $1`, slug)
+	taken, err := sqldb.One(tx, sqldb.Value[int64], `select (select count(*) from orgs where slug_key = $1) +
+		(select count(*) from slugs_gone where slug_key = $1 and until > $2)`, slug, sqldb.Micros(now))
 	if err != nil {
 		return o, err
 	}

@@ -27,6 +27,7 @@ const (
 	KindResetElsewhere  Kind = "reset-elsewhere"
 	KindNotMeAlert      Kind = "not-me-alert"
 	KindMyOrganisations Kind = "my-organisations"
+	KindOrgState        Kind = "org-state"
 )
 
 // Data is the typed content of a mail. It is sealed in its row and erased when the row is delivered, given up or expired.
@@ -87,6 +88,16 @@ type FactorRemoved struct {
 	Reason  string   // as the administrator typed it, may be empty
 	At      time.Time
 	NotMe   string
+}
+
+// OrgState tells the administrators of an organisation, or of the one above it, what became of it.
+type OrgState struct {
+	State        string // suspended, active (again), deleting, kept (its deletion was cancelled), gone
+	Organisation string
+	By           string    // name or address of who did it; empty when the operator or the system did
+	Reason       string    // with suspended
+	Until        time.Time // with deleting: when it goes
+	At           time.Time
 }
 
 // FactorDisabled tells that too many wrong tries in a row took a factor out of use.
@@ -201,6 +212,7 @@ func (Setup) Kind() Kind           { return KindSetup }
 func (PasswordChanged) Kind() Kind { return KindPasswordChanged }
 func (FactorAdded) Kind() Kind     { return KindFactorAdded }
 func (FactorRemoved) Kind() Kind   { return KindFactorRemoved }
+func (OrgState) Kind() Kind        { return KindOrgState }
 func (FactorDisabled) Kind() Kind  { return KindFactorDisabled }
 func (RecoveryUsed) Kind() Kind    { return KindRecoveryUsed }
 func (NewDevice) Kind() Kind       { return KindNewDevice }

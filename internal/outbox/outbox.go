@@ -274,6 +274,8 @@ func (q *Queue) open(m Message) (Data, error) {
 		return decode[FactorAdded](plain)
 	case KindFactorRemoved:
 		return decode[FactorRemoved](plain)
+	case KindOrgState:
+		return decode[OrgState](plain)
 	case KindFactorDisabled:
 		return decode[FactorDisabled](plain)
 	case KindRecoveryUsed:

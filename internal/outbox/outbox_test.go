@@ -119,6 +119,8 @@ func TestContent(t *testing.T) {
 			&outbox.RecoveryUsed{Left: 9, At: at, NotMe: "dwn_secret"},
 			&outbox.NewDevice{Device: "Firefox, Android", Address: "192.0.2.7", At: at, NotMe: "dwn_secret"},
 			&outbox.AccessCode{By: "Ada", Until: at, NotMe: "dwn_secret"},
+			&outbox.OrgState{State: "deleting", Organisation: "Fabrikam", By: "Ada", Reason: "x", Until: at, At: at},
+			&outbox.Expiry{Organisation: "Fabrikam", Person: "Ada", Until: at},
 			&outbox.RoleChanged{Roles: []string{"viewer"}, By: "Ada", At: at},
 		} {
 			value := reflect.ValueOf(data).Elem().Interface().(outbox.Data)

@@ -98,6 +98,7 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, status int, name st
 		b.Flash = s.kit.takeFlash(w, r)
 	}
 	var out bytes.Buffer
+	out.Grow(16 << 10) // most pages are smaller
 	if err := t.ExecuteTemplate(&out, b.Layout.template(), doc); err != nil {
 		return err
 	}

@@ -75,11 +75,11 @@ type Facts struct {
 	Offer          bool      // a passkey should be offered at the end
 
 	// Rights. An account of another organisation that comes in by delegation has Target set.
-	Roles          int  // roles that count now
-	EndedRoles     int  // roles that have ended
-	Administrative bool // one of them administers
-	Target         bool // the person wants to go on into another organisation …
-	TargetAllowed  bool // … and the guard, or a linked account, lets them
+	Roles          int    // roles that count now
+	EndedRoles     int    // roles that have ended
+	Administrative bool   // one of them administers
+	Target         bool   // the person wants to go on into another organisation …
+	TargetAllowed  bool   // … and the guard, or a linked account, lets them
 	TargetReason   Reason // why not; empty: as if it did not exist
 }
 
@@ -189,7 +189,7 @@ func refusalOf(f Facts) Reason {
 		return AccountDisabled
 	case f.Suspended:
 		return OrgSuspended
-	case f.Deleting:
+	case f.Deleting && !f.Administrative: // who administers it may cancel that
 		return OrgDeleting
 	case f.SecondDisabled && !f.SecondProved && !f.PasskeyAlone && !f.CodeProved:
 		return FactorDisabled

@@ -123,6 +123,7 @@ func TestDecide(t *testing.T) {
 		{"suspended, enrolled and proved", []change{suspended, enrolled, proved}, refuse(policy.OrgSuspended)},
 		{"suspended before deleting", []change{suspended, deleting, noRole}, refuse(policy.OrgSuspended)},
 		{"deleting", []change{deleting}, refuse(policy.OrgDeleting)},
+		{"deleting, administrator, enrolled and proved", []change{deleting, administrative, enrolled, proved}, finish},
 		{"deleting before role", []change{deleting, noRole}, refuse(policy.OrgDeleting)},
 		{"second factor disabled", []change{secondDisabled}, refuse(policy.FactorDisabled)},
 		{"second factor disabled, rules off", []change{secondDisabled, off}, refuse(policy.FactorDisabled)},
@@ -293,7 +294,7 @@ func mustHold(t fataler, f policy.Facts) {
 	bound := len(f.Enrolled) > 0 || f.SecondDisabled
 	secondDue := bound && len(ways) > 0 && !second && !spared && !f.CodeProved
 	provedAll := f.Known && first && !secondDue
-	open := f.Active && !f.Suspended && !f.Deleting
+	open := f.Active && !f.Suspended && (!f.Deleting || f.Administrative)
 	entitled := f.Target && f.TargetAllowed || !f.Target && f.Roles > 0
 	wrong := func(why string) { t.Fatalf("%s: %+v for %+v", why, d, f) }
 

@@ -45,3 +45,9 @@ func Since(tx sqldb.Tx, account id.Account, org id.Org, seq int64) (bool, error)
 		(select count(*) from revocations where kind = 'org' and subject = $3 and seq > $2)`, account, seq, org)
 	return n > 0, err
 }
+
+// Later is Since as a column beside those of a table that has account_id, org_id and seq: more than 0 when the row is void.
+func Later(table string) string {
+	return `(select count(*) from revocations r where r.kind = 'account' and r.subject = ` + table + `.account_id and r.seq > ` + table + `.seq) +
+		(select count(*) from revocations r where r.kind = 'org' and r.subject = ` + table + `.org_id and r.seq > ` + table + `.seq)`
+}

@@ -125,7 +125,7 @@ func TestLinkAnInvitation(t *testing.T) {
 		// In, around, and out.
 		was := s.Cookie("session")
 		s.Get("/me").Submit(":action", "/me/enter").Want("dashboard")
-		if s.At.Path != "/o/fabrikam/" || !strings.Contains(s.Text(), "You are in Fabrikam as tess@fabrikam.example, managed by Contoso IT") {
+		if s.At.Path != "/o/fabrikam/" || !strings.Contains(s.Text(), "You are in Fabrikam as Tess Ode, managed by Contoso IT") {
 			t.Errorf("in Fabrikam: %s %s", s.At, s.Text())
 		}
 		if in(w.World, was) {
@@ -969,5 +969,14 @@ func TestLinkedUnderTheCustomersRules(t *testing.T) {
 			t.Errorf("entering leads to %s", b.At)
 		}
 		b.Submit("identifier", l.Home.Email).Submit("password", doortest.Password).Submit("code", l.Home.Code()).Want("login.enrol")
+
+		// An exception at home is none at the customer.
+		w.Exec(`update orgs set settings = '{}' where id = $1`, w.Fabrikam.ID)
+		uma := w.Activate(w.Contoso, "uma@contoso.example", access.Viewer)
+		w.linkTo(w.Activate(w.Fabrikam, "uma@fabrikam.example", access.Core), uma)
+		w.Exec(`update accounts set exempt_until = $1 where id = $2`, w.Clock.Now().Add(24*time.Hour).UnixMicro(), uma.Account)
+		e := w.Browser()
+		e.Password(uma).Want("login.mfa-notice").Submit("choice", "later").Want("login.chooser").Submit(":action", "/me/enter").Want("login.identifier")
+		e.Submit("identifier", uma.Email).Submit("password", doortest.Password).Want("login.enrol")
 	})
 }

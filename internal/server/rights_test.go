@@ -145,7 +145,7 @@ func ask(t *testing.T, w *doortest.World, b *doortest.Browser, route string, abo
 	to := b.Head.Get("Location")
 	switch {
 	case strings.HasSuffix(route, "/{$}") && b.Page() == "welcome", strings.HasPrefix(to, "/o/") && strings.Contains(to, "/login"):
-		if strings.HasPrefix(route, "GET /login/") || strings.Contains(route, " /login") {
+		if strings.HasPrefix(route, "GET /login/") || strings.Contains(route, " /login") || route == "GET /{$}" {
 			return "public"
 		}
 		return "out"

@@ -39,7 +39,9 @@ func TestChromeScreens(t *testing.T) {
 				g.provider()
 			}
 			g.own()
+			g.linked()
 			g.coming()
+			g.general()
 		})
 	}
 }
@@ -502,6 +504,45 @@ func (g gallery) own() {
 	c.Type("proof_code", g.bea.Code()).WaitPage("prove.resume")
 	g.see(c, "prove-resume")
 	c.Click(".primary").WaitPage("me.security.app")
+}
+
+// The general sign-in, the way to one's organisations, and the choice among them.
+func (g gallery) general() {
+	linked := g.Activate(g.fabrikam, "ada.okafor@fabrikam.example", access.Core)
+	g.Exec(`update accounts set home_id = null where home_id = $1`, g.ada.Account)
+	g.Exec(`update accounts set name = 'Ada Okafor', home_id = $1 where id = $2`, g.ada.Account, linked.Account)
+	g.Exec(`delete from factors where account_id = $1`, linked.Account)
+	c := g.visitor(nil)
+	c.Open("/login").WaitPage("login.identifier")
+	g.focused(c, "identifier")
+	g.see(c, "signin-general")
+	c.Type("identifier", g.ada.Email).Press("\r").WaitPage("login.password")
+	g.focused(c, "tenant")
+	g.see(c, "password-general")
+	c.Type("tenant", "https://contoso.example/o/contoso/").Type("password", "a wrong password").Press("\r").WaitPage("login.password")
+	g.focused(c, "tenant")
+	g.see(c, "password-general-wrong")
+	c.Type("tenant", "contoso").Type("password", doortest.Password).Press("\r").WaitPage("login.totp")
+	c.Type("code", g.ada.Code()).WaitPage("login.chooser")
+	g.see(c, "chooser")
+	c.Click("[href='/o/adventure/']").WaitPage("dashboard").Click(".org summary")
+	g.see(c, "switcher")
+	c.Open("/choose?q=north").WaitPage("login.chooser")
+	g.see(c, "chooser-search")
+	c.Open("/choose?q=zzz").WaitPage("login.chooser")
+	g.see(c, "chooser-none")
+	c.Open("/choose?to=/o/fabrikam/users").WaitPage("login.chooser")
+	g.see(c, "chooser-two-ways")
+	c.Open("/login").WaitPage("login.identifier").Type("identifier", g.ada.Email).Press("\r").WaitPage("login.password")
+	g.focused(c, "password")
+	g.see(c, "password-general-again")
+	c.Open("/login/organisations").WaitPage("login.organisations")
+	g.focused(c, "identifier")
+	g.see(c, "organisations")
+	c.Type("identifier", "ada").Press("\r").WaitPage("login.organisations")
+	g.see(c, "organisations-wrong")
+	c.Type("identifier", g.ada.Email).Press("\r").WaitPage("login.organisations.sent")
+	g.see(c, "organisations-sent")
 }
 
 // inspect is JavaScript that returns what is wrong with the page that stands there.

@@ -269,7 +269,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := errors.Join(s.Desk.Sweep(ctx), s.Gate.Sweep(ctx), s.Directory.WarnExpiry(ctx), s.Desk.Judge(ctx)); err != nil && ctx.Err() == nil {
+			if err := errors.Join(s.Desk.Sweep(ctx), s.Gate.Sweep(ctx), s.Directory.WarnExpiry(ctx), s.Directory.Purge(ctx), s.Desk.Judge(ctx)); err != nil && ctx.Err() == nil {
 				s.Log.Error("sweep", "error", err)
 			}
 		}

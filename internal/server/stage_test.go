@@ -190,6 +190,12 @@ func setUp(w *town) *stage {
 	role, north := "/o/fabrikam/roles/"+string(own.ID), "/o/contoso/groups/"+string(group)
 	permissions, customers := url.Values{"name": {"Day shift"}, "permissions": {"people.view"}}, url.Values{"customers": {string(fabrikam.ID)}}
 
+	// A customer that is suspended, one that is being deleted.
+	shutOrg, dying := w.Org(access.Customer, w.Contoso.ID, "shut", "Shut"), w.Org(access.Customer, w.Contoso.ID, "dying", "Dying")
+	w.Exec(`update org_nodes set state = 'suspended' where id = $1`, shutOrg.ID)
+	w.Exec(`update org_nodes set state = 'deleting' where id = $1`, dying.ID)
+	w.Exec(`update orgs set delete_at = $1 where id = $2`, w.Clock.Now().Add(48*time.Hour).UnixMicro(), dying.ID)
+
 	// An account of ada's at the customer, and a session of it.
 	there := w.Activate(fabrikam, "ada@fabrikam.example", access.Core)
 	w.linkTo(there, ada)
@@ -257,6 +263,11 @@ func setUp(w *town) *stage {
 		"POST /o/{slug}/settings/sign-in":              {Path: "/o/fabrikam/settings/sign-in", Header: bees, Fields: url.Values{"idle_minutes": {"60"}, "second_factor": {"everyone"}}, Many: []string{"factors"}, Page: "org.policy"},
 		"POST /o/{slug}/security/remind":               {Path: "/o/fabrikam/security/remind", Header: bees, Fields: url.Values{"account": {string(carl.Account)}}, Many: []string{"account"}, Page: "error"},
 		"POST /o/{slug}/orgs/new":                      {Path: "/o/contoso/orgs/new", Header: adas, Fields: url.Values{"name": {"New"}, "slug": {"new"}, "kind": {"customer"}}, Required: []string{"name", "slug"}, Page: "org.new"},
+		"POST /o/{slug}/settings":                      {Path: "/o/fabrikam/settings", Header: bees, Fields: url.Values{"name": {"Fabrikam & Co"}, "language": {"de"}, "time_zone": {"UTC"}, "country": {"DE"}, "tags": {"north, big"}, "rev": {"0"}}, Required: []string{"name"}, Page: "org.settings"},
+		"POST /o/{slug}/settings/suspend":              {Path: "/o/tailspin/settings/suspend", Header: adas, Fields: url.Values{"confirm_suspend": {"tailspin"}, "reason": {"invoice"}}, Required: []string{"confirm_suspend", "reason"}, Page: "org.settings"},
+		"POST /o/{slug}/settings/resume":               {Path: "/o/shut/settings/resume", Header: adas, Page: "error"},
+		"POST /o/{slug}/settings/delete":               {Path: "/o/tailspin/settings/delete", Header: adas, Fields: url.Values{"confirm_delete": {"tailspin"}}, Required: []string{"confirm_delete"}, Page: "org.settings"},
+		"POST /o/{slug}/settings/keep":                 {Path: "/o/dying/settings/keep", Header: adas, Page: "error"},
 		"POST /me":                                     {Path: "/me", Header: bees, Fields: url.Values{"name": {"Bea"}, "username": {"bea"}, "language": {"de"}, "time_zone": {"UTC"}}, Page: "me"},
 		"POST /me/security/password":                   {Path: "/me/security/password", Header: bees, Fields: url.Values{"password": {doortest.Password}, "new_password": {"a new passphrase 11"}, "confirm_password": {"a new passphrase 11"}}, Required: []string{"password", "new_password"}, Page: "me.security"},
 		"POST /me/security/app":                        {Path: "/me/security/app", Header: bees, Page: "error"},
@@ -274,6 +285,7 @@ func setUp(w *town) *stage {
 		"POST /login/enrol-passkey":                    coding.aside("enrol-passkey", "credential", "{}", "name", "key"),
 		"POST /login/not-now":                          coding.aside("not-now"),
 		"POST /login/recovery-codes":                   coding.aside("recovery-codes", "saved", "1"),
+		"POST /login/mfa-notice":                       coding.aside("mfa-notice", "choice", "later"),
 		"POST /login/passkey-offer":                    coding.aside("passkey-offer", "choice", "later"),
 		"POST /o/{slug}/users/{account}/access-code":   {Path: people + string(carl.Account) + "/access-code", Header: bees, Fields: url.Values{"life": {"1h"}}, Page: "error"},
 		"POST /me/security/key":                        {Path: "/me/security/key", Header: bees, Page: "error"},

@@ -68,10 +68,10 @@ func TestStepUpList(t *testing.T) {
 				return victim("v5") + "/access-code", url.Values{"life": {"1h"}}
 			}},
 			{"POST /o/{slug}/users/{account}/exempt", "an exception", func() (string, url.Values) {
-				return victim("v6") + "/exempt", url.Values{"exempt_until": {w.Clock.Now().AddDate(0, 0, 9).Format(time.DateOnly)}, "exempt_reason": {"phone lost"}}
+				return victim("excepted") + "/exempt", url.Values{"exempt_until": {w.Clock.Now().AddDate(0, 0, 9).Format(time.DateOnly)}, "exempt_reason": {"phone lost"}}
 			}},
 			{"POST /o/{slug}/users/{account}/end-exemption", "ending an exception", func() (string, url.Values) {
-				return "/o/fabrikam/users/" + w.text(`select id from accounts where email_key = 'v6@fabrikam.example'`) + "/end-exemption", nil
+				return "/o/fabrikam/users/" + w.text(`select id from accounts where email_key = 'excepted@fabrikam.example'`) + "/end-exemption", nil
 			}},
 			{"POST /o/{slug}/settings/sign-in", "changing the sign-in rules", func() (string, url.Values) {
 				return "/o/fabrikam/settings/sign-in", url.Values{"password_length": {"12"}}
@@ -95,7 +95,7 @@ func TestStepUpList(t *testing.T) {
 				return "/me/security/password", url.Values{"password": {doortest.Password}, "new_password": {fresh}, "confirm_password": {fresh}}
 			}},
 			{"POST /o/{slug}/users/{account}/unlink", "removing someone's link", func() (string, url.Values) {
-				return "/o/fabrikam/users/" + string(w.link("v6", access.Core).There) + "/unlink", nil
+				return "/o/fabrikam/users/" + string(w.link("tess", access.Core).There) + "/unlink", nil
 			}},
 			{"POST /me/unlink/{slug}", "removing an own link", func() (string, url.Values) {
 				w.linkTo(w.Activate(w.Tailspin, "own@tailspin.example", access.Core), p)
@@ -120,8 +120,12 @@ func TestStepUpList(t *testing.T) {
 				b.Client.Jar.SetCookies(at, []*http.Cookie{{Name: "door-joining", Value: string(token), Path: "/"}})
 				return "/me/link/confirm", nil
 			}},
+			{"POST /o/{slug}/settings/delete", "deleting the organisation", func() (string, url.Values) {
+				return "/o/fabrikam/settings/delete", url.Values{"confirm_delete": {"fabrikam"}}
+			}},
 		}
-		free := []string{"POST /o/{slug}/groups", "POST /o/{slug}/groups/{group}/rename", "POST /o/{slug}/groups/{group}/add",
+		// Suspending is for who is above, see TestSuspended.
+		free := []string{"POST /o/{slug}/settings/suspend", "POST /o/{slug}/settings/resume", "POST /o/{slug}/settings/keep", "POST /o/{slug}/settings", "POST /o/{slug}/groups", "POST /o/{slug}/groups/{group}/rename", "POST /o/{slug}/groups/{group}/add",
 			"POST /o/{slug}/groups/{group}/remove", "POST /o/{slug}/groups/{group}/delete", "POST /o/{slug}/users/{account}/resend", "POST /o/{slug}/users/{account}/withdraw", "POST /o/{slug}/users/{account}/disable",
 			"POST /o/{slug}/users/{account}/enable", "POST /o/{slug}/users/{account}/end-sessions", "POST /o/{slug}/orgs/new", "POST /o/{slug}/security/remind", "POST /me",
 			"POST /me/sessions/devices/{device}/forget", "POST /me/sessions/{session}/end", "POST /me/sessions/end-all", "POST /me/prove", "POST /me/prove/key", "POST /me/enter", "POST /me/leave"}

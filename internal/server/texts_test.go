@@ -73,7 +73,7 @@ func families() map[string][]string {
 	links := append(strs(account.Activate, account.Reset), "setup-link")
 	mails := strs(outbox.KindInvite, outbox.KindReset, outbox.KindMailCode, outbox.KindPasswordChanged, outbox.KindFactorAdded,
 		outbox.KindFactorRemoved, outbox.KindRoleChanged, outbox.KindNewDevice, outbox.KindRecoveryUsed, outbox.KindFactorDisabled,
-		outbox.KindAccessCode, outbox.KindSetup, outbox.KindMyOrganisations, outbox.KindExpiry, outbox.KindLinked, outbox.KindUnlinked, outbox.KindLinkedReset, outbox.KindResetElsewhere, outbox.KindNotMeAlert, outbox.KindDeadline)
+		outbox.KindAccessCode, outbox.KindOrgState, outbox.KindSetup, outbox.KindMyOrganisations, outbox.KindExpiry, outbox.KindLinked, outbox.KindUnlinked, outbox.KindLinkedReset, outbox.KindResetElsewhere, outbox.KindNotMeAlert, outbox.KindDeadline)
 	return map[string][]string{
 		"*.title":                links,
 		"*.lead":                 links,
@@ -128,7 +128,6 @@ func families() map[string][]string {
 		"roles.reach_label.*":   parents,
 		"theme.*":               {"auto", "light", "dark"},
 		"user.access_code.*":    {"1h", "4h", "24h"},
-		"users.state.*":         states,
 	}
 }
 

@@ -27,7 +27,7 @@ func (d *Desk) BeginAfterLink(ctx context.Context, op account.Opened, client acc
 		if err := insertAttempt(tx, a, first); err != nil {
 			return err
 		}
-		p, err = d.advance(tx, Key{a.ID, first}, a, seq, client, held)
+		p, err = d.advance(tx, Key{a.ID, first}, a, scene{}, seq, client, held)
 		return err
 	})
 	if err != nil {

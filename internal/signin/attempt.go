@@ -33,6 +33,8 @@ type Attempt struct {
 	Proved     Proved
 	Created    time.Time
 	Expires    time.Time
+
+	void bool // the account, or its organisation, was revoked since the start
 }
 
 // Proved is what the attempt knows besides its columns: the proofs, and where the person wanted to go.
@@ -91,10 +93,14 @@ type Key struct {
 func (k Key) String() string { return string(k.ID) + "." + string(k.Secret) }
 
 func load(tx sqldb.Tx, k Key) (Attempt, error) {
-	a, err := sqldb.One(tx, scanAttempt, `select `+attemptColumns+` from attempts where secret_hash = $1 and id = $2`, secret.Hash(k.Secret), k.ID)
+	var later int64
+	a, err := sqldb.One(tx, func(row sqldb.Row) (Attempt, error) {
+		return scanAttempt(func(dest ...any) error { return row(append(dest, &later)...) })
+	}, `select `+attemptColumns+`, `+revoke.Later("attempts")+` from attempts where secret_hash = $1 and id = $2`, secret.Hash(k.Secret), k.ID)
 	if errors.Is(err, sqldb.ErrNone) {
 		return a, ErrStartAgain
 	}
+	a.void = a.Account != "" && later > 0
 	return a, err
 }
 
@@ -103,22 +109,12 @@ func (d *Desk) open(tx sqldb.Tx, k Key) (Attempt, error) {
 	if err != nil {
 		return a, err
 	}
-	return a, d.still(tx, a)
+	return a, d.still(a)
 }
 
-// still returns ErrStartAgain unless an attempt is still under way.
-func (d *Desk) still(tx sqldb.Tx, a Attempt) error {
-	if a.State != "open" || !d.Now().Before(a.Expires) {
-		return ErrStartAgain
-	}
-	if a.Account == "" {
-		return nil
-	}
-	void, err := revoke.Since(tx, a.Account, a.Org, a.Seq)
-	if err != nil {
-		return err
-	}
-	if void {
+// still returns ErrStartAgain unless an attempt was still under way when it was loaded.
+func (d *Desk) still(a Attempt) error {
+	if a.State != "open" || a.void || !d.Now().Before(a.Expires) {
 		return ErrStartAgain
 	}
 	return nil
@@ -164,17 +160,25 @@ type scene struct {
 	Facts   policy.Facts
 	Target  target // where the person wants to go on to, when that is another organisation
 	seconds []factor.Factor
+	roles   []access.Assignment
 }
 
 // look reads the facts of an attempt: how the account stands, and what was proved. The order matters to finish: the revocation number is read
 // before, the states here.
-func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
+func (d *Desk) look(tx sqldb.Tx, a Attempt) (scene, error) { return d.lookAgain(tx, a, scene{}) }
+
+// lookAgain is look after a proof in the same transaction. A proof changes the attempt, the account and its factors, but neither the account's
+// organisation nor its roles: these are taken from what was seen before the proof, when that was the same account.
+func (d *Desk) lookAgain(tx sqldb.Tx, a Attempt, before scene) (s scene, err error) {
 	now := d.Now()
 	s.Facts = policy.Facts{Now: now, Rules: policy.Defaults()}
 	if a.Org == "" {
 		return s, nil
 	}
-	if s.Org, err = org.Find(tx, a.Org); err != nil {
+	same := a.Account != "" && before.Account.ID == a.Account && before.Org.ID == a.Org
+	if same {
+		s.Org, s.roles = before.Org, before.roles
+	} else if s.Org, err = org.Find(tx, a.Org); err != nil {
 		return s, err
 	}
 	s.Facts.Rules = s.Org.Rules
@@ -192,11 +196,12 @@ func (d *Desk) look(tx sqldb.Tx, a Attempt) (s scene, err error) {
 	if err != nil {
 		return s, err
 	}
-	assignments, err := access.Assignments(tx, a.Account)
-	if err != nil {
-		return s, err
+	if !same {
+		if s.roles, err = access.Assignments(tx, a.Account); err != nil {
+			return s, err
+		}
 	}
-	s.Facts = standing(now, s.Org, s.Account, factors, assignments)
+	s.Facts = standing(now, s.Org, s.Account, factors, s.roles)
 	s.seconds = factor.Seconds(factors, factor.Active)
 	f := &s.Facts
 	f.PasswordProved = a.Proved.Password > 0

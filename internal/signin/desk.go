@@ -170,7 +170,7 @@ func (d *Desk) View(ctx context.Context, k Key) (View, error) {
 		return View{}, err
 	}
 	if a.State != "refused" {
-		if err := d.still(tx, a); err != nil {
+		if err := d.still(a); err != nil {
 			return View{}, err
 		}
 	}
@@ -235,7 +235,7 @@ func (d *Desk) answer(ctx context.Context, k Key, step policy.Step, client acces
 		if err := prove(tx, &a, s); err != nil {
 			return err
 		}
-		p, err = d.advance(tx, k, a, seq, client, held)
+		p, err = d.advance(tx, k, a, s, seq, client, held)
 		return err
 	})
 	if err != nil { // nothing was stored, so the browser's key is still the one that it holds
@@ -244,9 +244,9 @@ func (d *Desk) answer(ctx context.Context, k Key, step policy.Step, client acces
 	return p, nil
 }
 
-// advance asks Decide what is next and stores it, or finishes.
-func (d *Desk) advance(tx sqldb.Tx, k Key, a Attempt, seq int64, client access.Client, held Held) (Progress, error) {
-	s, err := d.look(tx, a)
+// advance asks Decide what is next and stores it, or finishes. before is what was seen in the transaction so far.
+func (d *Desk) advance(tx sqldb.Tx, k Key, a Attempt, before scene, seq int64, client access.Client, held Held) (Progress, error) {
+	s, err := d.lookAgain(tx, a, before)
 	if err != nil {
 		return Progress{}, err
 	}

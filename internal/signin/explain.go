@@ -95,7 +95,7 @@ func Explain(c Case) (Line, []Line) {
 		say("bad", "explain.disabled")
 	case f.Suspended:
 		say("bad", "explain.suspended")
-	case f.Deleting:
+	case f.Deleting && !f.Administrative:
 		say("bad", "explain.deleting")
 	case f.Roles == 0 && f.EndedRoles > 0:
 		say("bad", "explain.ended")

@@ -56,7 +56,7 @@ func (d *Desk) target(tx sqldb.Tx, a account.Account, slug string) (t target, er
 		t.Reason = policy.AccountDisabled
 	case f.Suspended:
 		t.Reason = policy.OrgSuspended
-	case f.Deleting:
+	case f.Deleting && !f.Administrative:
 		t.Reason = policy.OrgDeleting
 	case f.Roles == 0 && f.EndedRoles > 0:
 		t.Reason = policy.AccessEnded
@@ -76,6 +76,9 @@ func (t target) bind(f *policy.Facts) {
 		return
 	}
 	f.Rules = f.Rules.With(t.Org.Rules)
+	if t.Linked.ID != "" && t.Linked.ExemptUntil.Before(f.Exempt) { // an exception at home is none there
+		f.Exempt = t.Linked.ExemptUntil
+	}
 	for _, role := range t.Roles {
 		f.Administrative = f.Administrative || access.Administrative(t.Org.Kind, role)
 	}
@@ -137,7 +140,8 @@ func (d *Desk) noteLeft(tx sqldb.Tx, home, left Session, client access.Client) e
 }
 
 // Enter goes from a session of the home account, or of another account that is linked to it, on into an organisation where a linked account of it
-// lives, and returns the session cookie's new secret. When the rules there ask for more than this session has proved, the refusal is StepUp: the person signs in again, on the way there.
+// lives, and returns the session cookie's new secret. When the rules there ask for more than this session has proved, the refusal is StepUp: the
+// person signs in again, on the way there.
 func (d *Desk) Enter(ctx context.Context, v Visitor, slug string) (fresh secret.Text, to string, err error) {
 	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
 		seq, err := revoke.Head(tx) // before any state is read: what is revoked later has a higher number

@@ -142,9 +142,10 @@ func tidy(s policy.Settings) policy.Settings {
 	return s
 }
 
-// check refuses, at their fields, settings that make no sense, and those that ask for less than the organisations above. What was there before and
-// stayed as it was is not judged anew: it has no effect, or has begun.
+// check refuses, at their fields, settings that make no sense, and those that ask for less than the organisations above. A date that stayed as it was
+// may have passed.
 func check(now time.Time, from Sources, s policy.Settings) error {
+	s.From = tidy(s).From
 	last := len(from.Levels) - 1
 	before, above := from.Levels[last].Settings, settingsOf(from.Levels[:last])
 	var faults []*refusal.Error
@@ -184,7 +185,6 @@ func check(now time.Time, from Sources, s policy.Settings) error {
 	for _, f := range policy.Looser(s, above...) {
 		by := from.Levels[origins[f]].Name
 		switch {
-		case written(f, s) == written(f, before):
 		case f == policy.FieldFactors && !slices.ContainsFunc(s.Factors, func(k policy.Kind) bool { return slices.Contains(inherited.MayEnrol(), k) }):
 			fault(f, "policy.nobody", "Organisation", by)
 		default:
@@ -282,7 +282,7 @@ func (d *Desk) preview(tx sqldb.Tx, actor access.Actor, o org.Org, s policy.Sett
 			p.Shut++
 			p.You = p.You || actor.Kind == access.AccountActor && (actor.Account == m.ID || actor.Account == m.Home)
 			switch {
-			case m.EmailKey <= after:
+			case most == 0 || m.EmailKey <= after:
 			case len(p.List) == most:
 				p.Next = p.List[most-1].EmailKey
 			default:

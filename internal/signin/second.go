@@ -211,7 +211,7 @@ func (d *Desk) PasskeyAlone(ctx context.Context, k Key, answer, to string, clien
 		if _, err := tx.Exec(`update attempts set identifier = $1 where id = $2`, a.Identifier, a.ID); err != nil {
 			return err
 		}
-		p, err = d.advance(tx, k, a, seq, client, held)
+		p, err = d.advance(tx, k, a, scene{}, seq, client, held)
 		return err
 	})
 	if err == nil && wrong != nil {

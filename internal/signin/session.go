@@ -211,6 +211,9 @@ func (d *Desk) Resolve(ctx context.Context, s secret.Text, client access.Client)
 	if v.Roles, err = access.Held(tx, v.Session.Org, v.Session.Account, now); err != nil {
 		return v, err
 	}
+	if v.Org.State == access.Deleting && !v.Administrative() { // who administers it may cancel that
+		return v, ErrSignedOut
+	}
 	idle := v.Org.Rules.IdleFor(v.Administrative())
 	if v.Account.State != account.Active || v.Org.State == access.Suspended || len(v.Roles) == 0 || now.Sub(v.Session.LastUsed) >= idle {
 		return v, ErrSignedOut
@@ -327,6 +330,9 @@ func (d *Desk) EndSessions(ctx context.Context, actor access.Actor, o id.Org, a 
 			return err
 		}
 		if err := d.endHomes(tx, `select via_id from sessions where account_id = $1 and state = 'open' and via_id is not null`, string(a)); err != nil {
+			return err
+		}
+		if err := factor.DropPending(tx, a); err != nil { // what somebody began to enrol is nobody's any more
 			return err
 		}
 		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SessionsEnded, Actor: actor, Target: audit.TargetOf(a)}); err != nil {

@@ -181,6 +181,8 @@ func crowd(t *testing.T, db *sqldb.DB, provider, customer id.Org) {
 			`insert into devices (id, org_id, account_id, secret_hash, user_agent, address, seq, trusted_until, created_at, last_used_at) ` + n + `'dev_' || ` + text + `, 'org_1',
 				'acc_' || ` + text + `, ` + blob(db, "d") + `, '', '', 0, 0, 0, 0 from n`,
 			`insert into revocations (kind, subject, seq, at) ` + n + `'account', 'acc_' || ` + text + `, 1, 0 from n`,
+			`insert into org_health (org_id, people, covered, pending, overdue, exempt, last_sign_in_at, deadline_at, judged_at) ` + n + `'org_' || ` + text + `, 9, 1, 1, i % 7, 0, 0, 0, i from n`,
+			`insert into reminders (account_id, org_id, deadline_at, days, sent_at) ` + n + `'acc_' || ` + text + `, 'org_' || ` + text + `, 1, 7, i from n`,
 			`insert into throttles (key, failures, blocked_until, window_start, updated_at) ` + n + `'password:acc_' || ` + text + `, 1, 0, 0, 9000000000000000 from n`,
 		} {
 			var args []any
@@ -268,8 +270,10 @@ func (w *walk) everything() {
 	w.people()
 	w.lists()
 	w.signIns()
+	w.rules()
 	w.mails()
 	w.places()
+	w.orgLife()
 	ctx := context.Background()
 	w.must(w.Desk.Sweep(ctx))
 	w.must(w.Gate.Sweep(ctx))
@@ -288,6 +292,8 @@ func (w *walk) people() {
 	w.must(dir.SetRoles(ctx, w.root, o, bob, []string{access.Viewer}))
 	w.must(dir.Disable(ctx, w.root, o, bob))
 	w.must(dir.Enable(ctx, w.root, o, bob))
+	w.must(dir.SetRoleEnd(ctx, w.root, o, bob, access.Viewer, w.Now().AddDate(0, 1, 0)))
+	w.roles()
 	w.must(dir.Withdraw(ctx, w.root, o, bob))
 	w.must(dir.EditProfile(ctx, w.root, account.Profile{Name: "Root", Username: "root"}))
 	w.refused(dir.ResetFactors(ctx, w.root, o, ann, "why"))
@@ -296,6 +302,70 @@ func (w *walk) people() {
 	w.must(dir.Forgot(ctx, w.customer, "ann@cust.example", here))
 	w.must(dir.MailOrganisations(ctx, "ann@cust.example", here))
 	w.must(dir.MailOrganisations(ctx, "nobody@cust.example", here))
+}
+
+// orgLife edits, suspends and deletes an organisation.
+func (w *walk) orgLife() {
+	ctx, dir := w.Context(), w.Directory
+	o, err := dir.CreateOrg(ctx, w.root, org.New{Kind: access.Customer, Parent: w.provider.ID, Slug: "brief", Name: "Brief"})
+	w.must(err)
+	w.invite(o.ID, "ann@brief.example", access.Administrator)
+	w.must(dir.EditOrg(ctx, w.root, o.ID, 0, org.Profile{Name: "Brief", Language: locale.German, TimeZone: "UTC", Tags: []string{"north"}}))
+	_, err = org.Tags(w.DB.Read(ctx), o.ID)
+	w.must(err)
+	w.must(dir.Suspend(ctx, w.root, o.ID, "brief", "why"))
+	w.must(dir.Resume(ctx, w.root, o.ID))
+	_, err = dir.RequestDeletion(ctx, w.root, o.ID, "brief")
+	w.must(err)
+	w.must(dir.CancelDeletion(ctx, w.root, o.ID))
+	_, err = dir.RequestDeletion(ctx, w.root, o.ID, "brief")
+	w.must(err)
+	w.clock.Move(48 * time.Hour)
+	w.must(dir.Purge(ctx))
+}
+
+// roles makes, changes, gives and deletes an own role and a group, and warns of an end.
+func (w *walk) roles() {
+	ctx, dir, o := w.Context(), w.Directory, w.msp.ID
+	in := account.OwnRole{Name: "Desk", Permissions: []access.Permission{access.PeopleView}, Below: true}
+	made, err := dir.DefineRole(ctx, doortest.Operator(), o, in)
+	w.must(err)
+	w.must(dir.EditRole(ctx, doortest.Operator(), o, made.ID, 1, in))
+	g, err := dir.CreateGroup(ctx, doortest.Operator(), o, "East")
+	w.must(err)
+	out, err := dir.Invite(ctx, doortest.Operator(), o, account.Invitation{Emails: []string{"tina@msp.example"}, Roles: []string{"desk"}, Groups: []id.Group{g}})
+	w.must(err)
+	tina := out[0].Account
+	w.must(dir.RenameGroup(ctx, doortest.Operator(), o, g, "West"))
+	grouped := account.Grouped{Customers: []id.Org{w.customer.ID}, People: []id.Account{tina}}
+	w.must(dir.AddToGroup(ctx, doortest.Operator(), o, g, grouped))
+	tx := w.DB.Read(ctx)
+	_, err = access.GroupsOf(tx, o, tina)
+	w.must(err)
+	_, _, err = account.GroupCustomers(tx, g, "", 50)
+	w.must(err)
+	_, _, err = account.GroupPeople(tx, g, "", 50)
+	w.must(err)
+	_, err = account.FindCustomers(tx, o, g, "name", 20)
+	w.must(err)
+	_, err = account.FindGroupable(tx, w.customer.ID, g, "p", []string{access.Core, access.Administrator}, 20)
+	w.must(err)
+	_, err = access.HolderCounts(tx, w.Now(), o)
+	w.must(err)
+	w.must(dir.RemoveFromGroup(ctx, doortest.Operator(), o, g, grouped))
+	w.must(dir.DeleteGroup(ctx, doortest.Operator(), o, g))
+	w.must(dir.SetRoles(ctx, doortest.Operator(), o, tina, nil))
+	w.must(dir.DeleteRole(ctx, doortest.Operator(), o, made.ID))
+
+	w.must(w.DB.Write(ctx, func(tx sqldb.Tx) error {
+		_, err := tx.Exec(`update assignments set expires_at = $1 where org_id = $2 and role = 'administrator'`, sqldb.Micros(w.Now().AddDate(0, 0, 2)), w.customer.ID)
+		return err
+	}))
+	w.must(dir.WarnExpiry(ctx))
+	w.must(w.DB.Write(ctx, func(tx sqldb.Tx) error {
+		_, err := tx.Exec(`update assignments set expires_at = 0 where org_id = $1 and role = 'administrator'`, w.customer.ID)
+		return err
+	}))
 }
 
 func (w *walk) lists() {
@@ -477,6 +547,46 @@ func (w *walk) signIns() {
 	w.refused(err)
 	_, _, _, err = desk.Origin(ctx, string(p.Key.ID))
 	w.must(err)
+}
+
+// rules changes and previews rules, judges everybody, looks at the campaign from below and from above, and sends reminders.
+func (w *walk) rules() {
+	ctx, desk, o := w.Context(), w.Desk, w.customer
+	w.root.ProvedAt = w.Now()
+	ted, token := w.invite(o.ID, "ted@cust.example", access.Core)
+	_, err := w.Directory.Use(ctx, account.Activate, token, doortest.Password, doortest.Password, here)
+	w.must(err)
+	home, token := w.invite(w.msp.ID, "tek@msp.example", access.Viewer)
+	_, err = w.Directory.Use(ctx, account.Activate, token, doortest.Password, doortest.Password, here)
+	w.must(err)
+	w.must(w.DB.Write(ctx, func(tx sqldb.Tx) error {
+		_, err := tx.Exec(`update accounts set home_id = $1 where id = $2`, home, ted)
+		return err
+	}))
+	draft := policy.Settings{SecondFactor: policy.Everyone, From: w.Now().AddDate(0, 0, 10)}
+	for _, of := range []id.Org{w.msp.ID, o.ID} {
+		_, err := desk.Preview(ctx, w.root, of, draft, "p6", 20)
+		w.must(err)
+		w.must(desk.SetRules(ctx, w.root, of, signin.Draft{Settings: draft, Seen: signin.RevOf(draft)}))
+	}
+	fay, token := w.invite(o.ID, "fay@cust.example", access.Core)
+	_, err = w.Directory.Use(ctx, account.Activate, token, doortest.Password, doortest.Password, here)
+	w.must(err)
+	now, err := org.Find(w.DB.Read(ctx), o.ID)
+	w.must(err)
+	_, err = desk.Campaign(ctx, w.root, now, policy.Pending, "", 20)
+	w.must(err)
+	w.must(desk.Judge(ctx))
+	for _, groups := range []id.Account{"", "acc_7"} {
+		for _, after := range []string{"", "3.org_9"} {
+			_, err = desk.Below(ctx, "org_2", groups, after, 20)
+			w.must(err)
+		}
+	}
+	_, err = desk.Remind(ctx, w.root, o.ID, []id.Account{fay})
+	w.must(err)
+	w.must(w.Directory.Exempt(ctx, w.root, o.ID, fay, w.Now().AddDate(0, 0, 5), "why"))
+	w.must(w.Directory.EndExemption(ctx, w.root, o.ID, fay))
 }
 
 // mails delivers one mail, and fails on the others for now or for good.

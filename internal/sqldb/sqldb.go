@@ -188,11 +188,24 @@ func (tx Tx) OnCommit(fn func()) {
 	}
 }
 
+// statement returns the context for the next statement, or why there is none. On SQLite a statement that has begun is not interrupted: it is over
+// in microseconds, and to watch its context costs two goroutines.
+func (tx Tx) statement() (context.Context, error) {
+	if tx.db.Dialect == SQLite {
+		return context.WithoutCancel(tx.ctx), tx.ctx.Err()
+	}
+	return tx.ctx, nil
+}
+
 func (tx Tx) query(query string, args []any) (*sql.Rows, error) {
 	if tx.db.Trace != nil {
 		tx.db.Trace(query, args)
 	}
-	return tx.q.QueryContext(tx.ctx, query, args...)
+	ctx, err := tx.statement()
+	if err != nil {
+		return nil, err
+	}
+	return tx.q.QueryContext(ctx, query, args...)
 }
 
 // Exec runs a statement and returns how many rows it changed.
@@ -200,7 +213,11 @@ func (tx Tx) Exec(query string, args ...any) (int64, error) {
 	if tx.db.Trace != nil {
 		tx.db.Trace(query, args)
 	}
-	res, err := tx.q.ExecContext(tx.ctx, query, args...)
+	ctx, err := tx.statement()
+	if err != nil {
+		return 0, err
+	}
+	res, err := tx.q.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -208,16 +225,7 @@ func (tx Tx) Exec(query string, args ...any) (int64, error) {
 }
 
 // Read returns a handle for single reads outside a transaction.
-func (db *DB) Read(ctx context.Context) Tx { return Tx{ctx: db.unwatched(ctx), q: db, db: db} }
-
-// unwatched returns the context for a statement. On SQLite that is one which does not end: a statement is over in microseconds there, and
-// watching for the end costs two goroutines for each.
-func (db *DB) unwatched(ctx context.Context) context.Context {
-	if db.Dialect == SQLite {
-		return context.WithoutCancel(ctx)
-	}
-	return ctx
-}
+func (db *DB) Read(ctx context.Context) Tx { return Tx{ctx: ctx, q: db, db: db} }
 
 // QueryContext and ExecContext let DB.Read use prepared statements on the readers' pool.
 func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -277,7 +285,7 @@ func (db *DB) once(ctx context.Context, fn func(tx Tx) error) error {
 			_ = t.Rollback()
 		}
 	}()
-	tx, p := Tx{ctx: db.unwatched(ctx), q: t, db: db, after: &after}, &preparing{Tx: t, db: db}
+	tx, p := Tx{ctx: ctx, q: t, db: db, after: &after}, &preparing{Tx: t, db: db}
 	if db.Dialect == SQLite {
 		tx.q = p
 	}
