@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +32,7 @@ import (
 
 type benchCommand struct {
 	Machine benchMachineCommand `cmd:"" default:"withargs" help:"Measure this machine: ours beside the physical limit."`
+	Drive   benchDriveCommand   `cmd:"" hidden:""`
 	Fill    benchFillCommand    `cmd:"" help:"Fill an empty database with organisations and people, to measure at scale."`
 	Lists   benchListsCommand   `cmd:"" help:"Measure the lists and dashboards in a database that bench fill has filled."`
 }
@@ -84,13 +82,10 @@ type bench struct {
 	people  []benchPerson
 	session secret.Text
 
-	turned     atomic.Int64 // people who signed in: each once within a time step, for a code is good once
-	seen       atomic.Int64 // addresses they came from
+	turned     int // people who signed in
 	requests   atomic.Int64
 	statements atomic.Int64
 }
-
-type benchPerson struct{ email, key string }
 
 const benchPassword = "measured carefully 12"
 
@@ -146,10 +141,16 @@ func (b *bench) run(ctx context.Context, dir string) error {
 	if err := b.signInOnce(ctx, srv); err != nil {
 		return err
 	}
-	bare := b.load(ctx, "/bench/bare", nil)
-	session := b.load(ctx, "/bench/session", &http.Cookie{Name: srv.Kit.Cookie("session"), Value: string(b.session)})
-	dashboard := b.load(ctx, b.org.HomePath(), &http.Cookie{Name: srv.Kit.Cookie("session"), Value: string(b.session)})
-	argon, signIns := b.signIns(ctx)
+	held := srv.Kit.Cookie("session") + "=" + string(b.session)
+	bare, err1 := b.load(ctx, "/bench/bare", "")
+	session, err2 := b.load(ctx, "/bench/session", held)
+	dashboard, err3 := b.load(ctx, b.org.HomePath(), held)
+	b.requests.Store(0)
+	b.statements.Store(0)
+	argon, signIns, err4 := b.signIns(ctx)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return err
+	}
 	rows := [][]string{
 		{"", "per second", "p50", "p99", "share"},
 		bare.row("bare handler", bare),
@@ -161,7 +162,7 @@ func (b *bench) run(ctx context.Context, dir string) error {
 	if err := b.t.table(rows); err != nil {
 		return err
 	}
-	if err := b.work(ctx, argon, signIns); err != nil {
+	if err := b.work(argon, signIns); err != nil {
 		return err
 	}
 	for _, f := range []func(context.Context, string) error{b.durable, b.crowd, b.weight, b.process} {
@@ -169,7 +170,7 @@ func (b *bench) run(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	if n := signIns.failed + session.failed + dashboard.failed + argon.failed; n > 0 {
+	if n := signIns.Failed + session.Failed + dashboard.Failed + argon.Failed; n > 0 {
 		return fmt.Errorf("bench: %d requests failed: the figures do not count", n)
 	}
 	return nil
@@ -232,7 +233,7 @@ func (b *bench) fill(ctx context.Context, people int) error {
 func (b *bench) signInOnce(ctx context.Context, _ *server.Server) error {
 	p := b.people[len(b.people)-1]
 	c := access.Client{Address: "127.0.0.1"}
-	begun, err := b.Desk.Begin(ctx, signin.Start{Org: b.org, Slug: b.org.Slug, Identifier: p.email, Client: c})
+	begun, err := b.Desk.Begin(ctx, signin.Start{Org: b.org, Slug: b.org.Slug, Identifier: p.Email, Client: c})
 	if err != nil {
 		return err
 	}
@@ -240,7 +241,7 @@ func (b *bench) signInOnce(ctx context.Context, _ *server.Server) error {
 	if err != nil {
 		return err
 	}
-	code, err := factor.CodeAt(p.key, b.Now())
+	code, err := factor.CodeAt(p.Key, b.Now())
 	if err != nil {
 		return err
 	}
@@ -252,187 +253,91 @@ func (b *bench) signInOnce(ctx context.Context, _ *server.Server) error {
 	return nil
 }
 
-// figure is what a load gave.
-type figure struct {
-	took   []time.Duration // of each
-	passed time.Duration
-	cpu    time.Duration // time of the processor, of this whole process
-	failed int
-}
+// figure is what a load gave; its processor time is the load generator's and this process's.
+type figure struct{ driven }
 
 func (f *figure) add(more figure) {
-	f.took, f.passed, f.cpu, f.failed = append(f.took, more.took...), f.passed+more.passed, f.cpu+more.cpu, f.failed+more.failed
+	f.Took, f.Passed, f.CPU, f.Failed = append(f.Took, more.Took...), f.Passed+more.Passed, f.CPU+more.CPU, f.Failed+more.Failed
 }
 
 // rate is how many there were per second.
-func (f figure) rate() float64 { return float64(len(f.took)) / max(f.passed.Seconds(), 1e-9) }
+func (f figure) rate() float64 { return float64(len(f.Took)) / max(f.Passed.Seconds(), 1e-9) }
 
 // each is the processor time of one.
-func (f figure) each() time.Duration { return f.cpu / time.Duration(max(len(f.took), 1)) }
-
-// at is how long the given share of all took at most.
-func (f figure) at(percent int) time.Duration {
-	if len(f.took) == 0 {
-		return 0
-	}
-	return slices.Sorted(slices.Values(f.took))[len(f.took)*percent/100].Round(10 * time.Microsecond)
-}
+func (f figure) each() time.Duration { return f.CPU / time.Duration(max(len(f.Took), 1)) }
 
 func (f figure) row(name string, of figure) []string {
-	return []string{name, fmt.Sprintf("%.0f", f.rate()), f.at(50).String(), f.at(99).String(), fmt.Sprintf("%.0f %%", 100*f.rate()/max(of.rate(), 1e-9))}
+	return []string{name, fmt.Sprintf("%.0f", f.rate()), at(f.Took, 50).String(), at(f.Took, 99).String(), fmt.Sprintf("%.0f %%", 100*f.rate()/max(of.rate(), 1e-9))}
 }
 
-// turn runs one on that many connections for some time.
-func (b *bench) turn(ctx context.Context, connections int, length time.Duration, one func(client *http.Client, n int) bool) figure {
-	ctx, cancel := context.WithTimeout(ctx, length)
-	defer cancel()
-	var mu sync.Mutex
-	var f figure
-	var failed, n atomic.Int64
-	var all sync.WaitGroup
-	transport := &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
-	start, worked := time.Now(), processorTime()
-	for range connections {
-		all.Go(func() {
-			var mine []time.Duration
-			client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-			for ctx.Err() == nil {
-				began := time.Now()
-				if !one(client, int(n.Add(1))) {
-					failed.Add(1)
-				}
-				mine = append(mine, time.Since(began))
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			f.took = append(f.took, mine...)
-		})
+// at returns how long the given percentage took at most.
+func at(took []time.Duration, percent int) time.Duration {
+	if len(took) == 0 {
+		return 0
 	}
-	all.Wait()
-	f.passed, f.cpu, f.failed = time.Since(start), processorTime()-worked, int(failed.Load())
-	transport.CloseIdleConnections()
-	return f
+	return slices.Sorted(slices.Values(took))[min(len(took)*percent/100, len(took)-1)].Round(10 * time.Microsecond)
 }
 
 // load asks for a page on all connections for the set time.
-func (b *bench) load(ctx context.Context, path string, cookie *http.Cookie) figure {
-	return b.turn(ctx, b.command.Connections, time.Duration(b.command.Seconds)*time.Second, func(client *http.Client, _ int) bool {
-		return b.get(ctx, client, path, cookie)
-	})
+func (b *bench) load(ctx context.Context, path, cookie string) (figure, error) {
+	return b.drive(ctx, drive{Path: path, Cookie: cookie, Length: time.Duration(b.command.Seconds) * time.Second})
 }
 
-func (b *bench) get(ctx context.Context, client *http.Client, path string, cookie *http.Cookie) bool {
-	r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, b.base+path, nil)
-	if err != nil {
-		return false
+// drive starts the load generator and adds this process's own work to what it saw.
+func (b *bench) drive(ctx context.Context, d drive) (figure, error) {
+	d.Base, d.Connections = b.base, b.command.Connections
+	worked := processorTime()
+	seen, err := d.start(ctx)
+	seen.CPU += processorTime() - worked
+	return figure{seen}, err
+}
+
+// signIn is a drive in which people sign in, each at most once within a time step: a code is good once.
+func (b *bench) signIn(people int) drive {
+	d := drive{Path: b.org.SignInPath(), Home: b.org.HomePath(), First: b.turned}
+	for range people {
+		d.People = append(d.People, b.people[b.turned%(len(b.people)-1)])
+		b.turned++
 	}
-	if cookie != nil {
-		r.AddCookie(cookie)
-	}
-	res, err := client.Do(r)
-	if err != nil {
-		return false
-	}
-	_, err = io.Copy(io.Discard, res.Body)
-	return errors.Join(err, res.Body.Close()) == nil && res.StatusCode == http.StatusOK
+	return d
 }
 
 // signIns lets people sign in and, in turns of a second, computes bare hashes: what the machine does else falls on both alike.
-func (b *bench) signIns(ctx context.Context) (bare, ours figure) {
-	connections, seconds := b.command.Connections, b.command.Seconds
-	for range seconds {
-		bare.add(b.turn(ctx, connections, time.Second, func(client *http.Client, _ int) bool { return b.get(ctx, client, "/bench/argon2", nil) }))
-		ours.add(b.turn(ctx, connections, time.Second, func(client *http.Client, _ int) bool {
-			p := b.people[int(b.turned.Add(1))%(len(b.people)-1)]
-			s := b.newcomer(ctx, client.Transport)
-			return s.identify(b.org, p.email) && s.password() && s.code(p.key, b.Now()) && s.at == b.org.HomePath()
-		}))
+func (b *bench) signIns(ctx context.Context) (bare, ours figure, err error) {
+	for range b.command.Seconds {
+		hashes, err := b.drive(ctx, drive{Path: "/bench/argon2", Length: time.Second})
+		if err != nil {
+			return bare, ours, err
+		}
+		d := b.signIn(mostPerTurn)
+		d.Length = time.Second
+		whole, err := b.drive(ctx, d)
+		if err != nil {
+			return bare, ours, err
+		}
+		b.turned -= mostPerTurn - len(whole.Took)
+		bare.add(hashes)
+		ours.add(whole)
 	}
-	return bare, ours
+	return bare, ours, nil
 }
 
-// newcomer is a browser at an address of its own that goes the whole way of a person who comes back: each page and each form.
-type newcomer struct {
-	ctx     context.Context
-	client  *http.Client
-	b       *bench
-	from    string
-	at      string // path of the page
-	body    string
-	attempt string
-}
-
-func (b *bench) newcomer(ctx context.Context, transport http.RoundTripper) *newcomer {
-	jar, _ := cookiejar.New(nil) // never fails
-	n := b.seen.Add(1)
-	return &newcomer{ctx: context.WithoutCancel(ctx), client: &http.Client{Transport: transport, Jar: jar}, b: b,
-		from: fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)}
-}
-
-// ask sends a request and follows to the page that it leads to; at is empty when that failed.
-func (s *newcomer) ask(method, path string, form url.Values) {
-	s.at, s.body = "", ""
-	r, err := http.NewRequestWithContext(s.ctx, method, s.b.base+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return
-	}
-	r.Header.Set("X-Forwarded-For", s.from)
-	if method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	res, err := s.client.Do(r)
-	if err != nil {
-		return
-	}
-	body, _ := io.ReadAll(res.Body) // a short body shows as a page without its marks
-	_ = res.Body.Close()
-	if res.StatusCode == http.StatusOK {
-		s.at, s.body = res.Request.URL.Path, string(body)
-	}
-}
-
-var attemptField = regexp.MustCompile(`name="attempt" value="([^"]+)"`)
-
-// identify reads the sign-in page, sends who is there, and reads the page of the password.
-func (s *newcomer) identify(o org.Org, email string) bool {
-	s.ask(http.MethodGet, o.SignInPath(), nil)
-	s.ask(http.MethodPost, o.SignInPath(), url.Values{"identifier": {email}})
-	found := attemptField.FindStringSubmatch(s.body)
-	if found == nil {
-		return false
-	}
-	s.attempt = found[1]
-	return true
-}
-
-// password sends the password and reads the page of the code.
-func (s *newcomer) password() bool {
-	s.ask(http.MethodPost, "/login/password", url.Values{"attempt": {s.attempt}, "password": {benchPassword}})
-	return strings.Contains(s.body, `action="/login/totp"`)
-}
-
-// code sends the authenticator app's code and reads the page that the session opens.
-func (s *newcomer) code(key string, now time.Time) bool {
-	code, err := factor.CodeAt(key, now)
-	s.ask(http.MethodPost, "/login/totp", url.Values{"attempt": {s.attempt}, "code": {code}})
-	return err == nil
-}
+// mostPerTurn is more than the people who can sign in within a second, crowded is how many sign-ins wait at once in crowd.
+const (
+	mostPerTurn = 1000
+	crowded     = 500
+)
 
 // work says what one sign-in costs: in requests, in statements, and in time of the processor beside a bare hash.
-func (b *bench) work(ctx context.Context, bare, ours figure) error {
-	requests, statements := b.requests.Load(), b.statements.Load()
-	p := b.people[int(b.turned.Add(1))%(len(b.people)-1)]
-	s := b.newcomer(ctx, http.DefaultTransport)
-	if !s.identify(b.org, p.email) || !s.password() || !s.code(p.key, b.Now()) {
-		return errors.New("bench: a sign-in failed")
-	}
+func (b *bench) work(bare, ours figure) error {
+	n := int64(max(len(ours.Took), 1))
 	where := "PostgreSQL's own not counted"
 	if b.DB.Dialect == sqldb.SQLite {
 		where = "database included"
 	}
 	return b.t.say("one sign-in: %d requests, %d statements; processor time %s, of a bare hash %s: %.0f %% (load generator included, %s)",
-		b.requests.Load()-requests, b.statements.Load()-statements, ours.each().Round(10*time.Microsecond), bare.each().Round(10*time.Microsecond),
-		100*float64(bare.each())/float64(ours.each()), where)
+		b.requests.Load()/n, b.statements.Load()/n, ours.each().Round(10*time.Microsecond), bare.each().Round(10*time.Microsecond),
+		100*float64(bare.each())/float64(max(ours.each(), 1)), where)
 }
 
 // durable says what a commit waits for: without it a figure that writes says nothing about another machine.
@@ -453,7 +358,6 @@ func (b *bench) durable(ctx context.Context, dir string) error {
 		}
 		took = append(took, time.Since(began))
 	}
-	slices.Sort(took)
 	of := ""
 	if b.DB.Dialect == sqldb.Postgres {
 		fsync, err := sqldb.One(b.DB.Read(ctx), sqldb.Value[string], `select setting from pg_settings where name = 'fsync'`)
@@ -462,53 +366,35 @@ func (b *bench) durable(ctx context.Context, dir string) error {
 		}
 		of = "; fsync of this PostgreSQL is " + fsync
 	}
-	return b.t.say("fsync of 4 KB: p50 %s, p99 %s%s", took[len(took)/2].Round(time.Microsecond), took[len(took)*99/100].Round(time.Microsecond), of)
+	return b.t.say("fsync of 4 KB: p50 %s, p99 %s%s", at(took, 50), at(took, 99), of)
 }
-
-// crowded is how many sign-ins wait at once in crowd.
-const crowded = 500
 
 // crowd lets 500 people send their password at the same moment, and looks at how long they wait, at the memory that takes, and at whether the
 // server still answers that it is alive.
 func (b *bench) crowd(ctx context.Context, _ string) error {
-	transport := &http.Transport{MaxIdleConnsPerHost: crowded}
-	defer transport.CloseIdleConnections()
-	people := make([]*newcomer, crowded)
-	for i := range people {
-		people[i] = b.newcomer(ctx, transport)
-		if !people[i].identify(b.org, b.people[i].email) {
-			return errors.New("bench: a sign-in failed")
-		}
-	}
 	runtime.GC()
 	before, err := resident("self")
 	if err != nil {
 		return err
 	}
-	var failed atomic.Int64
-	var all sync.WaitGroup
-	start := time.Now()
-	for _, p := range people {
-		all.Go(func() {
-			if !p.password() {
-				failed.Add(1)
-			}
-		})
-	}
-	done := make(chan struct{})
-	go func() { all.Wait(); close(done) }()
-	var alive []time.Duration
+	d := b.signIn(crowded)
+	d.Crowd = true
+	var seen figure
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		seen, err = b.drive(ctx, d)
+		done <- err
+	}()
 	peak := before
 	for running := true; running; {
 		select {
-		case <-done:
-			running = false
-		case <-time.After(20 * time.Millisecond):
-			asked := time.Now()
-			if !b.get(ctx, http.DefaultClient, "/healthz", nil) {
-				return errors.New("bench: /healthz failed")
+		case err := <-done:
+			if err != nil {
+				return err
 			}
-			alive = append(alive, time.Since(asked))
+			running = false
+		case <-time.After(10 * time.Millisecond):
 			now, err := resident("self")
 			if err != nil {
 				return err
@@ -516,11 +402,9 @@ func (b *bench) crowd(ctx context.Context, _ string) error {
 			peak = max(peak, now)
 		}
 	}
-	took := time.Since(start)
-	slices.Sort(alive)
-	return b.t.say("%d sign-ins at once: %s, %d failed, memory %.0f -> %.0f MB (load generator included)\n/healthz meanwhile: p50 %s, p99 %s, slowest %s (limit 50 ms)", crowded,
-		took.Round(100*time.Millisecond), failed.Load(), float64(before)/1e6, float64(peak)/1e6,
-		alive[len(alive)/2].Round(10*time.Microsecond), alive[len(alive)*99/100].Round(100*time.Microsecond), alive[len(alive)-1].Round(100*time.Microsecond))
+	return b.t.say("%d sign-ins at once: %s, %d failed, memory %.0f -> %.0f MB\n/healthz meanwhile: p50 %s, p99 %s, slowest %s of %d (limit 50 ms)", crowded,
+		seen.Passed.Round(100*time.Millisecond), seen.Failed, float64(before)/1e6, float64(peak)/1e6, at(seen.Alive, 50), at(seen.Alive, 99),
+		at(seen.Alive, 100), len(seen.Alive))
 }
 
 // resident returns the memory that a process holds, in bytes.

@@ -211,15 +211,15 @@ func (in Lines) newcomers(o org.Org, now time.Time) []newcomer {
 // read takes the cells of a line.
 func (n *newcomer) read(columns []Column, cells []string, o org.Org, now time.Time) *refusal.Error {
 	cell := map[Column]string{}
-	for i, text := range cells {
-		switch {
-		case i >= len(columns) && text != "":
-			return refusal.Field("text", "csv.cells", "Count", len(columns))
-		case i < len(columns) && columns[i] != "":
-			cell[columns[i]] = text
+	for i, c := range columns {
+		if c != "" && i < len(cells) {
+			cell[c] = cells[i]
 		}
 	}
 	n.Email = shortened(cell[EmailColumn])
+	if len(cells) > len(columns) && slices.ContainsFunc(cells[len(columns):], func(c string) bool { return c != "" }) {
+		return refusal.Field("text", "csv.cells", "Most", len(columns))
+	}
 	for _, c := range ReadColumns {
 		if formula(cell[c]) {
 			return refusal.Field(string(c), "csv.formula", "Column", string(c))

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ type Order string
 // The orders. An id is made with its account, so accounts stand in the order of their ids as they were created.
 const (
 	ByAddress Order = "email"
-	ByName    Order = "name"
+	ByName    Order = "name" // the address of who has not given one
 	BySeen    Order = "seen" // the last sign-in, never being the earliest
 	ByCreated Order = "created"
 )
@@ -108,6 +109,9 @@ func (f Filter) check() error {
 	return nil
 }
 
+// shown is Account.Shown, folded, as the index has it.
+const shown = `lower(case when name = '' then email_key else name end)`
+
 // orders says how each order is read.
 var orders = map[Order]struct {
 	key    string // an index has it, behind the organisation
@@ -116,7 +120,7 @@ var orders = map[Order]struct {
 	of     func(Account) any
 }{
 	ByAddress: {`email_key`, `email_key || ''`, true, func(a Account) any { return a.EmailKey }},
-	ByName:    {`lower(name)`, `lower(name)`, false, func(a Account) any { return lower(a.Name) }},
+	ByName:    {shown, shown, false, func(a Account) any { return lower(cmp.Or(a.Name, a.EmailKey)) }},
 	BySeen:    {`last_sign_in_at`, `last_sign_in_at + 0`, false, func(a Account) any { return sqldb.Micros(a.LastSignIn) }},
 	ByCreated: {`id`, `id || ''`, true, func(a Account) any { return string(a.ID) }},
 }

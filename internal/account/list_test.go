@@ -110,7 +110,7 @@ func key(o account.Order) func(a, b account.Listed) int {
 	return func(a, b account.Listed) int {
 		switch o {
 		case account.ByName:
-			return cmp.Or(cmp.Compare(ascii(a.Name), ascii(b.Name)), cmp.Compare(a.ID, b.ID))
+			return cmp.Or(cmp.Compare(ascii(cmp.Or(a.Name, a.EmailKey)), ascii(cmp.Or(b.Name, b.EmailKey))), cmp.Compare(a.ID, b.ID))
 		case account.BySeen:
 			return cmp.Or(a.LastSignIn.Compare(b.LastSignIn), cmp.Compare(a.ID, b.ID))
 		case account.ByCreated:

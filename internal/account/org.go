@@ -309,6 +309,7 @@ func (d *Directory) purge(ctx context.Context, o id.Org) error {
 			`delete from roles where org_id = $1`,
 			`delete from seats where org_id = $1`,
 			`delete from org_health where org_id = $1`,
+			`delete from expiry_warnings where org_id = $1`,
 			`delete from orgs where id = $1`,
 			`delete from org_tree where org_id = $1`,
 			`delete from org_nodes where id = $1`,

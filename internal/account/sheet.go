@@ -45,7 +45,7 @@ var Columns = []Column{EmailColumn, NameColumn, UsernameColumn, LanguageColumn, 
 	SourceColumn, CreatedColumn, SeenColumn}
 
 // ReadColumns lists those that can be read.
-var ReadColumns = Columns[:7]
+var ReadColumns = []Column{EmailColumn, NameColumn, UsernameColumn, LanguageColumn, RolesColumn, GroupsColumn, ExpiresColumn}
 
 // headings are the heads by which columns are known, in all languages, without anything but letters.
 var headings = map[Column][]string{

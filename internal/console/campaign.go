@@ -149,11 +149,12 @@ func (d *campaignDoc) Stands(m signin.Member) page.Badge {
 
 // Remindable tells whether a reminder to a person would be of use, and none went out within the last day.
 func (d *campaignDoc) Remindable(m signin.Member) bool {
-	return d.Remind != "" && (m.Standing == policy.Pending || m.Standing == policy.Overdue) && len(m.Roles) > 0 && d.Now.Sub(m.Reminded) >= 24*time.Hour
+	return d.Remind != "" && (m.Standing == policy.Pending || m.Standing == policy.Overdue) && len(m.Roles) > 0 &&
+		!m.ExemptUntil.After(d.Now) && d.Now.Sub(m.Reminded) >= 24*time.Hour
 }
 
-// Todo is how many people still have to enrol.
-func (d *campaignDoc) Todo() int { return d.Campaign.Pending + d.Campaign.Overdue }
+// Todo tells whether anybody still has to enrol.
+func (d *campaignDoc) Todo() bool { return d.Campaign.Pending+d.Campaign.Overdue > 0 }
 
 func (c *Console) remind(w http.ResponseWriter, r *http.Request, v visit) error {
 	values, err := c.form(w, r, v)

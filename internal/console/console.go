@@ -69,6 +69,10 @@ func (c *Console) Routes() []Route {
 		{"GET /o/{slug}/users", access.PeopleView, c.in(access.PeopleView, c.people)},
 		{"GET /o/{slug}/users/invite", access.PeopleInvite, c.in(access.PeopleInvite, c.inviteForm)},
 		{"POST /o/{slug}/users/invite", access.PeopleInvite, c.in(access.PeopleInvite, c.invite)},
+		{"GET /o/{slug}/users/import", access.PeopleImport, c.in(access.PeopleImport, c.importForm)},
+		{"POST /o/{slug}/users/import", access.PeopleImport, c.in(access.PeopleImport, c.importPeople)},
+		{"GET /o/{slug}/users/export", access.PeopleExport, c.in(access.PeopleExport, c.exportForm)},
+		{"POST /o/{slug}/users/export", access.PeopleExport, c.in(access.PeopleExport, c.exportPeople)},
 		{"GET /o/{slug}/users/{account}", access.PeopleView, c.in(access.PeopleView, c.person)},
 		{"POST /o/{slug}/users/{account}/resend", access.PeopleResend, c.in(access.PeopleResend, c.resend)},
 		{"POST /o/{slug}/users/{account}/withdraw", access.PeopleWithdraw, c.in(access.PeopleWithdraw, c.withdraw)},
@@ -276,10 +280,15 @@ func (c *Console) form(w http.ResponseWriter, r *http.Request, v visit) (url.Val
 	if err != nil {
 		return values, err
 	}
+	return values, c.rendered(v, values)
+}
+
+// rendered refuses a form that was made for another account or organisation.
+func (c *Console) rendered(v visit, values url.Values) error {
 	if a, o := values.Get("_account"), values.Get("_org"); a != "" && a != string(v.Account.ID) || o != "" && o != string(v.About.ID) {
-		return values, refusal.New(refusal.Conflict, "error.other_account")
+		return refusal.New(refusal.Conflict, "error.other_account")
 	}
-	return values, nil
+	return nil
 }
 
 // take reads the given fields of a form as single texts.
@@ -392,7 +401,7 @@ func (c *Console) nav(v visit, name string) []page.NavItem {
 		page.NavItem{Key: "nav.me", Href: "/me", Icon: "person", Group: "nav.group.me"},
 		page.NavItem{Key: "nav.security", Href: "/me/security", Icon: "shield", Group: "nav.group.me"},
 		page.NavItem{Key: "nav.sessions", Href: "/me/sessions", Icon: "device", Group: "nav.group.me"})
-	current := map[string]string{"dashboard": v.About.HomePath(), "users": v.path("users"), "users.invite": v.path("users"), "user": v.path("users"), "unlink": v.path("users"), "link": "/me",
+	current := map[string]string{"dashboard": v.About.HomePath(), "users": v.path("users"), "users.invite": v.path("users"), "users.import": v.path("users"), "users.import.columns": v.path("users"), "users.import.lines": v.path("users"), "users.export": v.path("users"), "user": v.path("users"), "unlink": v.path("users"), "link": "/me",
 		"roles": v.path("roles"), "role": v.path("roles"), "role.new": v.path("roles"), "groups": v.path("groups"), "group": v.path("groups"),
 		"orgs": v.path("orgs"), "org.new": v.path("orgs"), "me": "/me", "me.security": "/me/security", "me.security.app": "/me/security", "me.security.key": "/me/security", "me.recovery": "/me/security", "user.access-code": v.path("users"),
 		"org.settings": v.path("settings"), "org.policy": v.path("settings/sign-in"), "org.policy.preview": v.path("settings/sign-in"), "campaign": v.path("security"),

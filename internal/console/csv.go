@@ -8,13 +8,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"doorward/internal/access"
 	"doorward/internal/account"
 	"doorward/internal/license"
 	"doorward/internal/page"
@@ -40,12 +38,9 @@ type importDoc struct {
 	page.Base
 	Action, Back string
 	Seats        license.Seats
-	Columns      []columnRow
-	Lines, Size  int // at most
+	Columns      []account.Column // that it may have
+	Lines, Size  int              // at most
 }
-
-// columnRow says what a column may hold.
-type columnRow struct{ Name, Key string }
 
 // columnsDoc asks what the columns of a file hold.
 type columnsDoc struct {
@@ -60,6 +55,16 @@ type columnChoice struct {
 	Options             []page.Option
 }
 
+// Asked returns the choice for a column, named after its head.
+func (d *columnsDoc) Asked(c columnChoice) *page.Choosing {
+	s := d.Select(c.Field, "csv.columns.title", c.Options)
+	s.Label = d.T("csv.columns.one", "Column", c.Head)
+	if c.Sample != "" {
+		s.Help("csv.columns.sample", "Sample", c.Sample)
+	}
+	return s
+}
+
 // linesDoc says what would become, or became, of each line.
 type linesDoc struct {
 	page.Base
@@ -68,7 +73,6 @@ type linesDoc struct {
 	Results               []account.LineResult
 	Added, There, Refused int
 	Left                  string // the head and the lines that were refused, to be put right
-	File                  string // the result, to be saved
 }
 
 // carried is what goes along from step to step.
@@ -80,8 +84,22 @@ type carried struct {
 	Chosen       []account.Column
 }
 
-// Field returns the name under which the choice for a column is sent.
-func (carried) Field(i int) string { return columnField(i) }
+// Kept returns the fields of the form that the page carries on.
+func (k carried) Kept() []kept {
+	list := []kept{{"text", k.Text}}
+	if k.Guessed {
+		list = append(list, kept{"guessed", "1"})
+	}
+	return list
+}
+
+// Held returns what was chosen for the columns, as fields of the form.
+func (k carried) Held() (list []kept) {
+	for i, col := range k.Chosen {
+		list = append(list, kept{columnField(i), string(col)})
+	}
+	return list
+}
 
 func columnField(i int) string { return "column_" + strconv.Itoa(i) }
 
@@ -102,7 +120,7 @@ func (c *Console) showImport(w http.ResponseWriter, r *http.Request, v visit, st
 	}
 	for _, col := range account.ReadColumns {
 		if col != account.GroupsColumn || withGroups(v.About.Kind) {
-			doc.Columns = append(doc.Columns, columnRow{string(col), "csv.column." + string(col)})
+			doc.Columns = append(doc.Columns, col)
 		}
 	}
 	return c.pages.Render(w, r, status, "users.import", doc)
@@ -121,6 +139,9 @@ func (c *Console) importPeople(w http.ResponseWriter, r *http.Request, v visit) 
 		moved := *e
 		moved.Field = field
 		err = &moved
+		if field == "file" {
+			values.Del("text")
+		}
 	}
 	return c.showImport(w, r, v, status(w, err), page.FormOf(values, err))
 }
@@ -218,19 +239,200 @@ func shortCell(s string) string {
 func (c *Console) showLines(w http.ResponseWriter, r *http.Request, v visit, by carried, in account.Lines, results []account.LineResult, ran bool) error {
 	title := "csv.check.title"
 	if ran {
-		title = "csv.done.title"
+		title, by.Back = "csv.done.title", v.path("users")
 	}
 	doc := &linesDoc{Base: c.base(v, "users.import.lines", title), carried: by, Ran: ran, Results: results}
 	doc.Added, doc.There, doc.Refused = account.Tally(results)
 	if ran {
-		say := c.Kit.Printer(r)
-		file := [][]string{{"line", "email", "result", "reason"}}
-		for _, res := range results {
-			file = append(file, []string{strconv.Itoa(res.Line), res.Email, outcome(res), reason(res, say)})
-		}
-		doc.File = written(file)
 		doc.Left = leftOver(in, results)
-		doc.Back = v.path("users")
 	}
 	return c.pages.Render(w, r, http.StatusOK, "users.import.lines", doc)
+}
+
+// leftOver is the text of the lines that were refused, under their head; empty when none can be put right.
+func leftOver(in account.Lines, results []account.LineResult) string {
+	rows := [][]string{in.Head}
+	for i, res := range results {
+		if res.Err != nil && in.Lines[i].Fault == nil {
+			rows = append(rows, in.Lines[i].Cells)
+		}
+	}
+	if len(rows) == 1 {
+		return ""
+	}
+	return sheetText(rows)
+}
+
+func sheetText(rows [][]string) string {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	_ = w.WriteAll(rows) // a Builder takes everything
+	return b.String()
+}
+
+// File returns the result of each line as a text to be saved, in the page's language.
+func (d *linesDoc) File() string {
+	rows := [][]string{{d.T("csv.result.line"), d.T("users.email"), d.T("users.invite.result"), d.T("csv.result.reason")}}
+	for _, res := range d.Results {
+		word, why := d.T("csv.added"), ""
+		switch {
+		case res.There:
+			word = d.T("csv.there")
+		case res.Err != nil:
+			word, why = d.T("csv.refused"), d.P.TMap(res.Err.Key, res.Err.Args)
+		}
+		rows = append(rows, []string{strconv.Itoa(res.Line), res.Email, word, why})
+	}
+	return sheetText(rows)
+}
+
+// saveResult sends the result that the page before has shown as a file. Whatever it is, no spreadsheet computes it.
+func saveResult(w http.ResponseWriter, values url.Values) error {
+	text, fault := page.One(values, "result")
+	if fault != nil {
+		return fault
+	}
+	in := csv.NewReader(strings.NewReader(text))
+	in.FieldsPerRecord = -1
+	rows, err := in.ReadAll()
+	if err != nil || len(rows) == 0 {
+		return refusal.New(refusal.Invalid, "error.form")
+	}
+	attach(w, "import-result.csv")
+	out := csv.NewWriter(w)
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = account.Harmless(cell)
+		}
+		if err := out.Write(row); err != nil {
+			panic(http.ErrAbortHandler) // the file is broken off; no page can follow it
+		}
+	}
+	if out.Flush(); out.Error() != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// attach begins a file. Spreadsheets take UTF-8 for what it is when a byte order mark says so.
+func attach(w http.ResponseWriter, name string) {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present") // RFC 4180 section 3
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	_, _ = io.WriteString(w, "\ufeff")
+}
+
+// sheetForm decodes a step of an import: the form of a page, or the upload of a file, whose text then stands in the field "text". It returns the
+// field at which the text's faults are told.
+func (c *Console) sheetForm(w http.ResponseWriter, r *http.Request, v visit) (values url.Values, field string, err error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/form-data" {
+		values, err = c.form(w, r, v)
+		return values, "text", err
+	}
+	values, raw, err := readUpload(r)
+	if err != nil {
+		return url.Values{}, "text", err
+	}
+	r.PostForm = values // for the page that interrupts it, see askProof
+	if err := c.rendered(v, values); err != nil {
+		return values, "text", err
+	}
+	if len(raw) == 0 {
+		return values, "text", nil
+	}
+	text, guessed, fault := account.DecodeSheet(raw)
+	if fault != nil {
+		return values, "file", fault
+	}
+	values.Set("text", text)
+	if guessed {
+		values.Set("guessed", "1")
+	}
+	return values, "file", nil
+}
+
+// mostRead is more of a file than an import takes, in the widest encoding.
+const mostRead = 2*account.MostSheet + 4
+
+// readUpload reads the fields of a form with a file, and the file. Of a file that is too large it keeps no more than shows that, but reads it
+// to its end: else a browser would not read the answer.
+func readUpload(r *http.Request) (values url.Values, file []byte, err error) {
+	broken := refusal.New(refusal.Invalid, "error.form")
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return nil, nil, broken
+	}
+	values = url.Values{}
+	for n := 0; ; n++ {
+		part, err := parts.NextRawPart()
+		if errors.Is(err, io.EOF) && n > 0 {
+			return values, file, nil
+		}
+		var body []byte
+		if err == nil && n < 20 {
+			body, err = io.ReadAll(io.LimitReader(part, mostRead+1))
+		}
+		if err == nil {
+			_, err = io.Copy(io.Discard, part)
+		}
+		if large := new(http.MaxBytesError); errors.As(err, &large) {
+			return nil, nil, err
+		}
+		if err != nil || n >= 20 {
+			return nil, nil, broken
+		}
+		switch name := part.FormName(); {
+		case name == "file":
+			file = body
+		case !utf8.ValidString(name), !utf8.Valid(body), bytes.IndexByte(body, 0) >= 0:
+			return nil, nil, refusal.New(refusal.Invalid, "error.text.invalid")
+		default:
+			values.Add(name, string(body))
+		}
+	}
+}
+
+// exportDoc is where the columns of an export are chosen.
+type exportDoc struct {
+	page.Base
+	Action, Back string
+	Columns      []page.Option
+}
+
+func (c *Console) exportForm(w http.ResponseWriter, r *http.Request, v visit) error {
+	return c.showExport(w, r, v, http.StatusOK, page.Form{})
+}
+
+func (c *Console) showExport(w http.ResponseWriter, r *http.Request, v visit, status int, f page.Form) error {
+	doc := &exportDoc{Base: c.base(v, "users.export", "csv.export.title"), Action: v.path("users/export"), Back: v.path("users")}
+	doc.Form = f
+	for _, col := range account.Columns {
+		if col != account.GroupsColumn || withGroups(v.About.Kind) {
+			doc.Columns = append(doc.Columns, page.Option{Value: string(col), Key: "csv.column." + string(col), Chosen: true})
+		}
+	}
+	return c.pages.Render(w, r, status, "users.export", doc)
+}
+
+func (c *Console) exportPeople(w http.ResponseWriter, r *http.Request, v visit) error {
+	values, err := c.form(w, r, v)
+	begun := false
+	if err == nil {
+		var columns []account.Column
+		for _, col := range values["columns"] {
+			columns = append(columns, account.Column(col))
+		}
+		err = c.Directory.Export(r.Context(), v.Actor, v.About.ID, columns, func() io.Writer {
+			begun = true
+			attach(w, v.About.Slug+"-"+c.Now().In(v.location()).Format(time.DateOnly)+".csv")
+			return w
+		})
+	}
+	switch {
+	case err == nil || !begun && !again(err):
+		return err
+	case begun:
+		panic(http.ErrAbortHandler) // the file is broken off; no page can follow it
+	}
+	return c.showExport(w, r, v, status(w, err), page.FormOf(values, err))
 }

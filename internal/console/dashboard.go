@@ -79,7 +79,7 @@ func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) err
 			doc.Below = append(doc.Below, orgRow{o})
 		}
 	}
-	if v.Rights.May(access.PeopleInvite) {
+	if v.Rights.May(access.PeopleInvite) && account.MayAdd(v.Actor, v.Rights, v.About.Rules) {
 		doc.Invite = v.path("users/invite")
 	}
 	if v.Rights.May(access.PeopleView) {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"doorward/internal/account"
+	"doorward/internal/audit"
 	"doorward/internal/org"
 	"doorward/internal/page"
 	"doorward/internal/refusal"
@@ -111,7 +112,7 @@ func (c *Console) unlinkPerson(w http.ResponseWriter, r *http.Request, v visit) 
 	}
 	a, err := account.Find(c.DB.Read(r.Context()), v.About.ID, id)
 	if err != nil {
-		return c.Book.Refusal(r.Context(), v.Actor, "account.unlinked", err)
+		return c.Book.Refusal(r.Context(), v.Actor, audit.AccountUnlinked, err)
 	}
 	back := v.path("users/" + string(id))
 	if !a.Linked() {

@@ -35,6 +35,8 @@ type peopleDoc struct {
 	Next     string
 	Invite   string // empty for who may not
 	Closed   bool   // the rules let administrators alone invite
+	Import   string // empty for who may not
+	Export   string
 }
 
 // Head returns the head of a column that sorts.
@@ -84,6 +86,12 @@ func (c *Console) people(w http.ResponseWriter, r *http.Request, v visit) error 
 	}
 	if v.Rights.May(access.PeopleInvite) {
 		doc.Invite, doc.Closed = v.path("users/invite"), !account.MayAdd(v.Actor, v.Rights, v.About.Rules)
+	}
+	if v.Rights.May(access.PeopleImport) && account.MayAdd(v.Actor, v.Rights, v.About.Rules) {
+		doc.Import = v.path("users/import")
+	}
+	if v.Rights.May(access.PeopleExport) {
+		doc.Export = v.path("users/export")
 	}
 	return c.pages.Render(w, r, http.StatusOK, "users", doc)
 }

@@ -75,8 +75,8 @@ func ruleSamples(at func(org.Org, string, string, ...any) page.Base, failed func
 	more.Next = "?after=x"
 	tabs := []page.NavItem{{Key: "campaign.all", Href: "x", Count: 12, Current: true}, {Key: "campaign.standing.overdue", Href: "x?standing=overdue"}}
 	health := []signin.OrgHealth{
-		{Health: signin.Health{Org: below.ID, Tally: tally, LastSignIn: ago, Deadline: ahead, Judged: pagetest.Now}, Slug: "fabrikam", Name: "<b>Fabrikam</b>", Kind: access.Customer},
-		{Health: signin.Health{Org: below.ID, Judged: pagetest.Now}, Slug: "empty", Name: "Empty", Kind: access.Customer},
+		{Health: signin.Health{Org: below.ID, Tally: tally, LastSignIn: ago, Deadline: ahead, Judged: pagetest.Now}, Slug: "fabrikam", Name: "<b>Fabrikam</b>"},
+		{Health: signin.Health{Org: below.ID, Judged: pagetest.Now}, Slug: "empty", Name: "Empty"},
 	}
 	return map[string][]page.Doc{
 		"org.policy": rules,

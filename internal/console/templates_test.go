@@ -102,6 +102,8 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 	two := chooser(placeGroup{"", []placeRow{{Org: below, Href: "/x", Technician: true}, linked}})
 	two.Two, two.Title, two.TitleArgs = true, "choose.two.title", []any{"Organisation", below.Name}
 
+	lines := []account.LineResult{{Line: 2, Email: "ada@contoso.example"}, {Line: 3, Email: "bea@fabrikam.example", There: true},
+		{Line: 4, Email: "=<b>", Err: refusal.Field("email", "csv.formula", "Column", "email")}, {Line: 5, Err: refusal.Field("text", "csv.quotes")}}
 	docs := map[string][]page.Doc{
 		"login.chooser": {everywhere, searched, two, chooser(placeGroup{"choose.own", []placeRow{{Org: house, Post: leavePath}}})},
 		"me": {
@@ -110,6 +112,26 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 				{Name: "<b>Fabrikam</b>", Slug: "fabrikam", Email: "ada@fabrikam.example", Open: true, Unlink: "/me/unlink/fabrikam"},
 				{Name: "Tailspin", Slug: "tailspin", Email: "ada@tailspin.example"}}},
 			&profileDoc{Base: failed(own("me"), refusal.Field("username", "username.taken"), refusal.Field("elsewhere", "username.form"))},
+		},
+		"users.import": {
+			&importDoc{Base: at(below, "users.import", "csv.import.title"), Seats: few, Lines: 2000, Size: 300, Columns: account.ReadColumns},
+			&importDoc{Base: failed(at(below, "users.import", "csv.import.title"), refusal.Field("file", "csv.binary")), Seats: many},
+			&importDoc{Base: failed(at(below, "users.import", "csv.import.title"), refusal.Field("text", "csv.large", "Lines", 2000, "Size", 300)), Seats: full},
+		},
+		"users.import.columns": {
+			&columnsDoc{Base: at(below, "users.import.columns", "csv.columns.title"), carried: carried{Text: "a<b>\n\"x\"", Guessed: true},
+				Columns: []columnChoice{{Field: "column_0", Head: "<b>Kontakt</b>", Sample: "ada@contoso.example", Options: options("csv.column.email", "csv.column.none")}}},
+			&columnsDoc{Base: failed(at(below, "users.import.columns", "csv.columns.title"), refusal.Field("", "csv.column_email"))},
+		},
+		"users.import.lines": {
+			&linesDoc{Base: at(below, "users.import.lines", "csv.check.title"), carried: carried{Text: "x", Guessed: true, Chosen: []account.Column{"email", ""}}, Results: lines, Added: 1, There: 1, Refused: 2},
+			&linesDoc{Base: at(below, "users.import.lines", "csv.check.title"), Results: lines[1:], There: 1, Refused: 2},
+			&linesDoc{Base: at(below, "users.import.lines", "csv.done.title"), Ran: true, Results: lines, Added: 1, There: 1, Refused: 2, Left: "email\n=1"},
+			&linesDoc{Base: at(below, "users.import.lines", "csv.done.title"), Ran: true, Results: lines[:1], Added: 1},
+		},
+		"users.export": {
+			&exportDoc{Base: at(below, "users.export", "csv.export.title"), Columns: options("csv.column.email", "csv.column.state")},
+			&exportDoc{Base: failed(at(below, "users.export", "csv.export.title"), refusal.Field("columns", "csv.column_none")), Columns: options("csv.column.email")},
 		},
 		"me.security": {
 			&securityDoc{Base: own("me.security"), Own: &word, Seconds: []factor.Factor{app, key, dead}, Rules: page.PasswordRules(15),
@@ -158,7 +180,7 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			&resumeDoc{Base: own("prove.resume"), Action: "/me/security/app", Kept: []kept{{"name", "Ada"}}},
 		},
 		"users": {
-			&peopleDoc{Base: at(below, "users", "users.title"), listing: listed(url.Values{"q": {"&"}, "sort": {"-seen"}}, "email", "q"), Seats: few, Invite: "x", Shows: map[string]bool{"roles": true, "second": true, "state": true, "seen": true, "created": true, "source": true, "username": true},
+			&peopleDoc{Base: at(below, "users", "users.title"), listing: listed(url.Values{"q": {"&"}, "sort": {"-seen"}}, "email", "q"), Seats: few, Invite: "x", Import: "x", Export: "x", Shows: map[string]bool{"roles": true, "second": true, "state": true, "seen": true, "created": true, "source": true, "username": true},
 				More: true, Next: "?after=x", People: []personRow{
 					{Listed: account.Listed{Account: ada, Roles: []access.Assignment{{Role: access.Viewer}, {Role: access.Core, Expires: ahead}}, Apps: 1}},
 					{Listed: account.Listed{Account: bea}},

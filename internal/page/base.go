@@ -164,6 +164,9 @@ func (b *Base) fill(k *Kit, r *http.Request) {
 // T returns the text of a catalogue key; args are name, value pairs.
 func (b *Base) T(key string, args ...any) string { return b.P.T(key, args...) }
 
+// InConsole tells whether the page needs the console's look: it stands in its frame, or is one of its pages on a card.
+func (b *Base) InConsole() bool { return b.Layout == LayoutConsole || b.Account != "" }
+
 // Heading returns the page's title without the organisation.
 func (b *Base) Heading() string {
 	if b.Title == "" {

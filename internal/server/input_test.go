@@ -84,7 +84,11 @@ func TestBadInput(t *testing.T) {
 			want("a megabyte", post("a megabyte", some+"&x="+strings.Repeat("a", 1<<20), form), http.StatusRequestEntityTooLarge)
 			want("JSON", post("JSON", `{"a":["b"]}`, "application/json"), http.StatusUnsupportedMediaType)
 			want("plain text", post("plain text", some, "text/plain"), http.StatusUnsupportedMediaType)
-			want("multipart", post("multipart", "--x\r\n\r\n--x--", "multipart/form-data; boundary=x"), http.StatusUnsupportedMediaType)
+			if broken := post("multipart", "--x\r\n\r\n--x--", "multipart/form-data; boundary=x"); c.File {
+				want("a broken upload", broken, http.StatusUnprocessableEntity)
+			} else {
+				want("multipart", broken, http.StatusUnsupportedMediaType)
+			}
 			want("no such type", post("no such type", some, "//;;"), http.StatusUnsupportedMediaType)
 			if some != "" {
 				want("no type", post("no type", some, ""), http.StatusUnsupportedMediaType)

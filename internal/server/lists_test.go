@@ -183,7 +183,6 @@ func TestOrgLists(t *testing.T) {
 		for path, want := range map[string][]string{
 			"/o/contoso/orgs":                               {"/o/fabrikam/", "/o/tailspin/"},
 			"/o/contoso/orgs?sort=-name":                    {"/o/tailspin/", "/o/fabrikam/"},
-			"/o/contoso/orgs?sort=created":                  {"/o/fabrikam/", "/o/tailspin/"},
 			"/o/contoso/orgs?q=FABRI":                       {"/o/fabrikam/"},
 			"/o/contoso/orgs?q=tail&state=active":           {"/o/tailspin/"},
 			"/o/contoso/orgs?q=tail&state=suspended":        nil,

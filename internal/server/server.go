@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,12 +86,24 @@ func New(h *House) (*Server, error) {
 		s.Kit.Fail(w, r, refusal.New(refusal.Forbidden, "error.cross_origin"))
 	})
 	own := ownOrigin(public.String(), deny, s.Kit.Routes(mux))
-	s.Handler = s.Kit.Wrap(http.MaxBytesHandler(s.requests(own, client), 1<<20))
+	s.Handler = s.Kit.Wrap(bounded(s.requests(own, client)))
 	if h.Settings.MetricsListen != "" {
 		s.metrics = newMetrics(s)
 		s.Handler = s.metrics.wrap(s.Handler, mux)
 	}
 	return s, nil
+}
+
+// bounded limits the body of a request: to 1 MB, and where a file is uploaded to what that takes.
+func bounded(next http.Handler) http.Handler {
+	small, file := http.MaxBytesHandler(next, 1<<20), http.MaxBytesHandler(next, console.MostUpload)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/o/") && strings.HasSuffix(r.URL.Path, "/users/import") {
+			file.ServeHTTP(w, r)
+			return
+		}
+		small.ServeHTTP(w, r)
+	})
 }
 
 // requests carries the request's id into the events and logs one line per request, without its path: that may hold a token.

@@ -122,6 +122,7 @@ type call struct {
 	Many     []string    // fields that may stand there more than once
 	Page     string      // where wrong input is answered
 	Spends   bool        // a wrong answer spends the question that was asked
+	File     bool        // takes an upload as well
 }
 
 // stage is a town in which every POST route has someone who may use it, and something to use it on.
@@ -196,6 +197,10 @@ func setUp(w *town) *stage {
 	w.Exec(`update org_nodes set state = 'deleting' where id = $1`, dying.ID)
 	w.Exec(`update orgs set delete_at = $1 where id = $2`, w.Clock.Now().Add(48*time.Hour).UnixMicro(), dying.ID)
 
+	for _, slug := range []string{"fabrikam", "tailspin", "shut", "dying"} { // the first look at another organisation is an event
+		adaIn.Get("/o/" + slug + "/").Want("dashboard")
+	}
+
 	// An account of ada's at the customer, and a session of it.
 	there := w.Activate(fabrikam, "ada@fabrikam.example", access.Core)
 	w.linkTo(there, ada)
@@ -241,6 +246,8 @@ func setUp(w *town) *stage {
 		"POST /me/link/confirm":                        {Path: "/me/link/confirm", Header: adas, Page: "error"},
 		"POST /logout":                                 {Path: "/logout", Header: held(other), Page: "error"},
 		"POST /o/{slug}/users/invite":                  {Path: people + "invite", Header: bees, Fields: url.Values{"emails": {"x@fabrikam.example"}, "roles": {"core"}}, Required: []string{"emails"}, Many: []string{"roles"}, Page: "users.invite"},
+		"POST /o/{slug}/users/import":                  {Path: people + "import", Header: bees, Fields: url.Values{"text": {"email,roles\nx@fabrikam.example,core"}, "step": {"run"}}, Required: []string{"text"}, Page: "users.import", File: true},
+		"POST /o/{slug}/users/export":                  {Path: people + "export", Header: bees, Fields: url.Values{"columns": {"email"}}, Required: []string{"columns"}, Many: []string{"columns"}, Page: "users.export"},
 		"POST /o/{slug}/users/{account}/resend":        {Path: people + string(pending.Account) + "/resend", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/withdraw":      {Path: people + string(pending.Account) + "/withdraw", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/disable":       {Path: people + string(carl.Account) + "/disable", Header: bees, Page: "error"},
@@ -265,9 +272,9 @@ func setUp(w *town) *stage {
 		"POST /o/{slug}/orgs/new":                      {Path: "/o/contoso/orgs/new", Header: adas, Fields: url.Values{"name": {"New"}, "slug": {"new"}, "kind": {"customer"}}, Required: []string{"name", "slug"}, Page: "org.new"},
 		"POST /o/{slug}/settings":                      {Path: "/o/fabrikam/settings", Header: bees, Fields: url.Values{"name": {"Fabrikam & Co"}, "language": {"de"}, "time_zone": {"UTC"}, "country": {"DE"}, "tags": {"north, big"}, "rev": {"0"}}, Required: []string{"name"}, Page: "org.settings"},
 		"POST /o/{slug}/settings/suspend":              {Path: "/o/tailspin/settings/suspend", Header: adas, Fields: url.Values{"confirm_suspend": {"tailspin"}, "reason": {"invoice"}}, Required: []string{"confirm_suspend", "reason"}, Page: "org.settings"},
-		"POST /o/{slug}/settings/resume":               {Path: "/o/shut/settings/resume", Header: adas, Page: "error"},
+		"POST /o/{slug}/settings/resume":               {Path: "/o/shut/settings/resume", Header: adas, Page: "org.settings"},
 		"POST /o/{slug}/settings/delete":               {Path: "/o/tailspin/settings/delete", Header: adas, Fields: url.Values{"confirm_delete": {"tailspin"}}, Required: []string{"confirm_delete"}, Page: "org.settings"},
-		"POST /o/{slug}/settings/keep":                 {Path: "/o/dying/settings/keep", Header: adas, Page: "error"},
+		"POST /o/{slug}/settings/keep":                 {Path: "/o/dying/settings/keep", Header: adas, Page: "org.settings"},
 		"POST /me":                                     {Path: "/me", Header: bees, Fields: url.Values{"name": {"Bea"}, "username": {"bea"}, "language": {"de"}, "time_zone": {"UTC"}}, Page: "me"},
 		"POST /me/security/password":                   {Path: "/me/security/password", Header: bees, Fields: url.Values{"password": {doortest.Password}, "new_password": {"a new passphrase 11"}, "confirm_password": {"a new passphrase 11"}}, Required: []string{"password", "new_password"}, Page: "me.security"},
 		"POST /me/security/app":                        {Path: "/me/security/app", Header: bees, Page: "error"},

@@ -44,6 +44,12 @@ func TestStepUpList(t *testing.T) {
 			{"POST /o/{slug}/users/invite", "inviting a co-manager", func() (string, url.Values) {
 				return "/o/fabrikam/users/invite", url.Values{"emails": {"new2@fabrikam.example"}, "roles": {access.Core, access.CoManager}}
 			}},
+			{"POST /o/{slug}/users/import", "importing an administrator", func() (string, url.Values) {
+				return "/o/fabrikam/users/import", url.Values{"text": {"email,roles\nnew3@fabrikam.example,core\nnew4@fabrikam.example,administrator"}, "step": {"run"}}
+			}},
+			{"POST /o/{slug}/users/export", "exporting the people", func() (string, url.Values) {
+				return "/o/fabrikam/users/export", url.Values{"columns": {"email", "roles"}}
+			}},
 			{"POST /o/{slug}/users/{account}/roles", "more roles", func() (string, url.Values) {
 				return victim("v1") + "/roles", url.Values{"roles": {access.Administrator}}
 			}},

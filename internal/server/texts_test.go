@@ -78,6 +78,8 @@ func families() map[string][]string {
 		"*.title":                links,
 		"*.lead":                 links,
 		"*.button":               links,
+		"csv.column.*":           strs(account.Columns...),
+		"csv.column.*.hint":      strs(account.ReadColumns...),
 		"dashboard.orgs.*":       parents,
 		"dashboard.orgs_open.*":  parents,
 		"dashboard.seats_note_*": {"true", "false"},

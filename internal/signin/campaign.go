@@ -228,8 +228,6 @@ func (d *Desk) Campaign(ctx context.Context, actor access.Actor, o org.Org, s po
 type OrgHealth struct {
 	Health
 	Slug, Name string
-	Kind       access.OrgKind
-	State      access.State
 }
 
 // Below is how the people of the organisations below one stand.
@@ -245,7 +243,7 @@ type Below struct {
 func (d *Desk) Below(ctx context.Context, o id.Org, groups id.Account, after string, most int) (b Below, err error) {
 	tx := d.DB.Read(ctx)
 	args := []any{o}
-	from := ` from org_tree t join org_health h on h.org_id = t.org_id join orgs o on o.id = t.org_id join org_nodes n on n.id = t.org_id where t.ancestor_id = $1 and t.depth > 0`
+	from := ` from org_tree t join org_health h on h.org_id = t.org_id join orgs o on o.id = t.org_id where t.ancestor_id = $1 and t.depth > 0`
 	if groups != "" {
 		args = append(args, groups)
 		from += ` and exists (select 1 from org_group_orgs go join org_group_accounts ga on ga.group_id = go.group_id
@@ -261,8 +259,8 @@ func (d *Desk) Below(ctx context.Context, o id.Org, groups id.Account, after str
 	n := len(args)
 	args = append(args, overdue, org, most+1)
 	b.List, err = sqldb.All(tx, func(row sqldb.Row) (h OrgHealth, err error) {
-		return h, row(append(h.into(), &h.Slug, &h.Name, &h.Kind, &h.State)...)
-	}, `select `+healthColumns+`, o.slug, o.name, n.kind, n.state`+from+` and (h.overdue < `+dollar(n+1)+` or h.overdue = `+dollar(n+1)+` and h.org_id > `+dollar(n+2)+`)
+		return h, row(append(h.into(), &h.Slug, &h.Name)...)
+	}, `select `+healthColumns+`, o.slug, o.name`+from+` and (h.overdue < `+dollar(n+1)+` or h.overdue = `+dollar(n+1)+` and h.org_id > `+dollar(n+2)+`)
 		order by h.overdue desc, h.org_id limit `+dollar(n+3), args...)
 	if len(b.List) > most {
 		b.List = b.List[:most]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -268,6 +269,7 @@ func (w *walk) invite(o id.Org, email string, roles ...string) (id.Account, secr
 
 func (w *walk) everything() {
 	w.people()
+	w.sheets()
 	w.lists()
 	w.signIns()
 	w.rules()
@@ -277,6 +279,20 @@ func (w *walk) everything() {
 	ctx := context.Background()
 	w.must(w.Desk.Sweep(ctx))
 	w.must(w.Gate.Sweep(ctx))
+}
+
+func (w *walk) sheets() {
+	sheet, fault := account.ReadSheet("email,name,username,roles\nsam@prov.example,Sam,sam,support\nsam@prov.example,Sam,,\n")
+	if fault != nil {
+		w.Fatal(fault)
+	}
+	columns, _ := sheet.Guess()
+	done, err := w.Directory.AddLines(w.Context(), w.root, w.provider.ID, account.Lines{Sheet: sheet, Columns: columns})
+	w.must(err)
+	if added, _, _ := account.Tally(done); added != 1 {
+		w.Errorf("the sheet: %+v", done)
+	}
+	w.must(w.Directory.Export(w.Context(), w.root, w.provider.ID, account.Columns, func() io.Writer { return io.Discard }))
 }
 
 func (w *walk) people() {

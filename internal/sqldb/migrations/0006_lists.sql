@@ -4,9 +4,5 @@ create index accounts_seen on accounts (org_id, last_sign_in_at, id);
 create index accounts_created on accounts (org_id, id);
 
 -- account: all that a narrowed list asks of an account; the name itself lets PostgreSQL read nothing but the index
-create index accounts_list on accounts (org_id, lower(name), id, email_key, state, last_sign_in_at, home_id, name);
+create index accounts_list on accounts (org_id, lower(case when name = '' then email_key else name end), id, email_key, state, last_sign_in_at, home_id, name);
 create index factors_org on factors (org_id, kind, account_id) where state = 'active';
-
--- org: the same for the organisations below one, which are found through their parent
-create index orgs_list on orgs (id, name_key, slug_key, created_at);
-create index seats_list on seats (org_id, used);

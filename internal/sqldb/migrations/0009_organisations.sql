@@ -15,3 +15,11 @@ create table slugs_gone (slug_key text primary key, until bigint not null);
 create index attempts_org on attempts (org_id);
 create index visits_org on visits (org_id);
 create index outbox_org on outbox (org_id, id);
+-- what refers to an organisation is found when it goes
+create index links_org on links (org_id);
+create index sessions_org on sessions (org_id);
+create index devices_org on devices (org_id);
+create index org_group_orgs_org on org_group_orgs (org_id);
+create index org_group_accounts_org on org_group_accounts (org_id);
+create index factors_of on factors (org_id);
+create index org_groups_org on org_groups (org_id);
