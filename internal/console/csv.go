@@ -316,7 +316,7 @@ func saveResult(w http.ResponseWriter, values url.Values) error {
 
 // attach begins a file. Spreadsheets take UTF-8 for what it is when a byte order mark says so.
 func attach(w http.ResponseWriter, name string) {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present") // RFC 4180 section 3
+	w.Header().Set("Content-Type", "text/csv; header=present; charset=utf-8") // RFC 4180 section 3
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	_, _ = io.WriteString(w, "\ufeff")
 }

@@ -50,6 +50,7 @@ type personRow struct {
 	Href string
 	Mail string // why the invitation could not be delivered; empty when nothing is wrong
 	Late bool   // the invitation's link has ended
+	Home string // of a linked account: name of the organisation that manages it
 }
 
 // The columns of the people list, beside the person.
@@ -99,7 +100,9 @@ func (c *Console) people(w http.ResponseWriter, r *http.Request, v visit) error 
 // personRows adds what became of the invitations of those who have not come yet.
 func (c *Console) personRows(r *http.Request, v visit, list []account.Listed) ([]personRow, error) {
 	var pending []id.Account
+	accounts := make([]account.Account, 0, len(list))
 	for _, a := range list {
+		accounts = append(accounts, a.Account)
 		if a.State == account.Invited {
 			pending = append(pending, a.ID)
 		}
@@ -108,9 +111,13 @@ func (c *Console) personRows(r *http.Request, v visit, list []account.Listed) ([
 	if err != nil {
 		return nil, err
 	}
+	homes, err := account.ManagedBy(c.DB.Read(r.Context()), accounts)
+	if err != nil {
+		return nil, err
+	}
 	var rows []personRow
 	for _, a := range list {
-		row := personRow{Listed: a, Href: v.path("users/" + string(a.ID))}
+		row := personRow{Listed: a, Href: v.path("users/" + string(a.ID)), Home: homes[a.ID]}
 		if m, ok := mails[a.ID]; ok {
 			if m.State == outbox.Dead {
 				row.Mail = m.LastError

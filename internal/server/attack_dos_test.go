@@ -147,6 +147,7 @@ func TestBodiesOfAnySize(t *testing.T) {
 			switch reads := c.Path != "/login" && c.Path != "/logout"; { // those two read nothing
 			case !reads && r.Status != 413:
 			case strings.HasPrefix(c.Path, "/login/") && r.Status == http.StatusSeeOther && one.status[0] != 413 && one.status[0] != 415:
+			case c.File && one.name == "ten thousand parts" && r.Status == http.StatusUnprocessableEntity: // it takes parts, but not these
 			case !slices.Contains(one.status, r.Status):
 				t.Errorf("%s is answered %d %q, want %v", one.name, r.Status, r.Page(), one.status)
 			}

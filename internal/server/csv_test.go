@@ -290,7 +290,7 @@ func TestExport(t *testing.T) {
 			all.Add("columns", string(c))
 		}
 		r := send(w.World, http.MethodPost, "/o/fabrikam/users/export", all, held(b))
-		if !strings.HasPrefix(r.Head.Get("Content-Type"), "text/csv; charset=utf-8") || !strings.Contains(r.Head.Get("Content-Disposition"), `attachment; filename="fabrikam-2`) {
+		if !strings.HasPrefix(r.Head.Get("Content-Type"), "text/csv; header=present; charset=utf-8") || !strings.Contains(r.Head.Get("Content-Disposition"), `attachment; filename="fabrikam-2`) {
 			t.Errorf("%d %v", r.Status, r.Head)
 		}
 		list := rows(t, r.Body)

@@ -84,6 +84,7 @@ func TestChromeThreeOrganisations(t *testing.T) {
 
 // Accounts that are linked: how one becomes it, what it looks like inside, and what an administrator sees.
 func (g gallery) linked() {
+	g.Exec(`update seats set seat_limit = seat_limit + 2 where org_id = $1`, g.fabrikam.ID)
 	tess := g.Enrol(g.contoso, "tess@contoso.example", access.Viewer)
 	g.Exec(`update accounts set name = 'Tess van der Berg-Grünewald' where id = $1`, tess.Account)
 	there, link := g.Invite(g.fabrikam, "tess@fabrikam.example", access.Core)

@@ -38,8 +38,8 @@ func TestChromeScreens(t *testing.T) {
 				g.msp()
 				g.provider()
 			}
-			g.own()
 			g.linked()
+			g.own()
 			g.coming()
 			g.general()
 		})

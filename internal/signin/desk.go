@@ -677,6 +677,9 @@ func (d *Desk) activateTOTP(tx sqldb.Tx, o org.Org, acc account.Account, actor a
 	if err := distrust(tx, acc.ID); err != nil {
 		return err
 	}
+	if err := outbox.Discard(tx, acc.ID, outbox.KindDeadline); err != nil { // a reminder on its way is of no use any more
+		return err
+	}
 	if err := account.Tell(tx, d.Queue, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.TOTP), Name: name, At: now}); err != nil {
 		return err
 	}

@@ -272,6 +272,9 @@ func (d *Desk) activatePasskey(tx sqldb.Tx, o org.Org, acc account.Account, acto
 	if err := distrust(tx, acc.ID); err != nil {
 		return err
 	}
+	if err := outbox.Discard(tx, acc.ID, outbox.KindDeadline); err != nil {
+		return err
+	}
 	if err := account.Tell(tx, d.Queue, o.ID, acc.ID, outbox.FactorAdded{Factor: string(factor.Passkey), Name: f.Name, At: now}); err != nil {
 		return err
 	}
