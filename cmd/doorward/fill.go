@@ -162,7 +162,7 @@ func (f *filling) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return f.DB.EndFill(ctx, `org_nodes`, `org_tree`, `orgs`, `seats`, `org_health`, `org_groups`, `org_group_orgs`, `org_group_accounts`, `accounts`, `assignments`,
+	return f.DB.EndFill(ctx, `org_nodes`, `org_tree`, `orgs`, `org_tags`, `seats`, `org_health`, `org_groups`, `org_group_orgs`, `org_group_accounts`, `accounts`, `assignments`,
 		`factors`, `links`, `outbox`, `events`)
 }
 
@@ -173,6 +173,7 @@ var (
 		Ridge River Sable School Silver South Southridge Spruce Stone Tailspin Tide Trey Umber Valley Vega Vignette West Wide Wingtip Woodgrove Zenith Zürich`)
 	fillTrades = strings.Fields(`Works Logistics Energy Dental Bakery Insurance Textiles Foods Media Motors Optics Pharma Publishing Schools Steel Tools
 		Toys Traders Travel Vineyard Volunteers Windows Law Clinic Architects Fittings Airlines Bank Bikes Cinema Garden Hotels`)
+	fillTags  = []string{"Gold", "Silver", "North", "South", "Pilot", "Schools"}
 	fillFirst = strings.Fields(`Ada Adèle Aiko Alma Amir Ana Anders André Anna Arjun Aylin Bea Ben Björn Carl Carla Chiara Dana David Elif Élodie Emil
 		Emma Erik Eva Felix Finn Fatima Gil Greta Hana Hans Hugo Ida Ines Ingrid Ivan Jan Jana Jonas José Julia Kai Karin Lara Lars Lea Léa Leon Lina
 		Łukasz Maja Marc Maria Mateo Max Mia Milan Mira Nadia Nils Noah Noor Olga Omar Oskar Paul Petra Pia Rita Rosa Ruth Sam Sara Selin Sofia Søren
@@ -380,6 +381,8 @@ func (f *filling) writeOrgs(ctx context.Context) error {
 	nodes := sqldb.NewBulk(`org_nodes`, `id`, `parent_id`, `kind`, `state`, `access`, `rev`)
 	tree := sqldb.NewBulk(`org_tree`, `ancestor_id`, `org_id`, `depth`)
 	orgs := sqldb.NewBulk(`orgs`, `id`, `slug`, `slug_key`, `name`, `name_key`, `language`, `time_zone`, `country`, `setup`, `settings`, `created_at`)
+	tags := sqldb.NewBulk(`org_tags`, `org_id`, `tag_key`, `tag`)
+	orgs.Below(tags)
 	languages := []locale.Language{locale.English, locale.German, locale.French}
 	zones := []string{"Europe/Berlin", "Europe/London", "Europe/Paris", "Europe/Zurich", "America/New_York"}
 	// org_nodes come first as a whole: the others refer to them, and their rows are not flushed in this order.
@@ -399,11 +402,20 @@ func (f *filling) writeOrgs(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return f.inBatches(ctx, "orgs", len(f.orgs), []*sqldb.Bulk{tree, orgs}, func(i int) error {
+	return f.inBatches(ctx, "orgs", len(f.orgs), []*sqldb.Bulk{tree, orgs, tags}, func(i int) error {
 		o := &f.orgs[i]
 		for above, depth := i, 0; above >= 0; above, depth = f.orgs[above].parent, depth+1 {
 			if err := tree.Add(ctx, f.orgs[above].id, o.id, depth); err != nil {
 				return err
+			}
+		}
+		if o.kind == access.Customer {
+			for _, t := range fillTags {
+				if f.chance(0.1) {
+					if err := tags.Add(ctx, o.id, org.Fold(t), t); err != nil {
+						return err
+					}
+				}
 			}
 		}
 		return orgs.Add(ctx, o.id, o.slug, o.slug, o.name, org.Fold(o.name), languages[f.dice.IntN(3)], zones[f.dice.IntN(len(zones))], "", org.SetupDone,

@@ -130,7 +130,7 @@ func (b *listBench) pages() []listPages {
 		{"people, narrowed, twenty pages on", fillCustomer, []string{"users?state=active", "users?role=core&sort=-seen", "users?factor=none&sort=name", "users?q=m&sort=created"}, true},
 		{"customers of an MSP, each order", fillMSP, sorts("orgs?", children), false},
 		{"customers of an MSP, twenty pages on", fillMSP, sorts("orgs?", children), true},
-		{"customers of an MSP, search and filter", fillMSP, append(searches("orgs?"), "orgs?state=suspended", "orgs?state=active&sort=-seats"), false},
+		{"customers of an MSP, search and filter", fillMSP, append(searches("orgs?"), "orgs?state=suspended", "orgs?state=active&sort=-seats", "orgs?tag=gold", "orgs?tag=pilot&sort=-created"), false},
 		{"organisations of the provider", fillProvider, append(sorts("orgs?", children), "orgs?kind=msp", "orgs?kind=customer&sort=-created"), false},
 		{"organisations of the provider, search", fillProvider, searches("orgs?"), false},
 	}

@@ -27,6 +27,7 @@ type orgsDoc struct {
 	Query    string
 	States   []page.Option
 	Kinds    []page.Option // none below an MSP: all are customers
+	Tags     []page.Option // none where there are none
 	Groups   []page.Option // none where there are none
 	Sorts    []page.Option
 	Filtered bool
@@ -69,10 +70,10 @@ func (c *Console) orgs(w http.ResponseWriter, r *http.Request, v visit) error {
 		return refusal.New(refusal.NotFound, "error.not_found")
 	}
 	q := r.URL.Query()
-	doc := &orgsDoc{Base: c.base(v, "orgs", "orgs.title."+string(v.About.Kind)), listing: listed(q, string(org.ByName), "q", "state", "kind", "group"),
+	doc := &orgsDoc{Base: c.base(v, "orgs", "orgs.title."+string(v.About.Kind)), listing: listed(q, string(org.ByName), "q", "state", "kind", "tag", "group"),
 		Kind: v.About.Kind, All: v.path("orgs")}
 	doc.Query = doc.query.Get("q")
-	f := org.Filter{Search: doc.Query, State: access.State(doc.query.Get("state")), Kind: access.OrgKind(doc.query.Get("kind")), Group: id.Group(doc.query.Get("group")),
+	f := org.Filter{Search: doc.Query, State: access.State(doc.query.Get("state")), Kind: access.OrgKind(doc.query.Get("kind")), Tag: doc.query.Get("tag"), Group: id.Group(doc.query.Get("group")),
 		Groups: groupsOf(v), Order: org.Order(doc.sort), After: q.Get("after"), Most: orgsPerPage}
 	tx := c.DB.Read(r.Context())
 	list, next, err := org.List(tx, v.About.ID, f)
@@ -86,7 +87,11 @@ func (c *Console) orgs(w http.ResponseWriter, r *http.Request, v visit) error {
 	if err != nil {
 		return err
 	}
-	doc.offer(f, groups)
+	tags, err := org.TagsBelow(tx, v.About.ID, f.Groups)
+	if err != nil {
+		return err
+	}
+	doc.offer(f, groups, tags)
 	if next != "" {
 		doc.Next = doc.with("after", next)
 	}
@@ -105,7 +110,7 @@ func (c *Console) groupsShown(tx sqldb.Tx, v visit) ([]access.OrgGroup, error) {
 }
 
 // offer sets what can be chosen.
-func (d *orgsDoc) offer(f org.Filter, groups []access.OrgGroup) {
+func (d *orgsDoc) offer(f org.Filter, groups []access.OrgGroup, tags []string) {
 	d.States = chosen(string(f.State), page.Option{Value: "", Key: "users.state.any"}, page.Option{Value: string(access.Active), Key: "orgs.state.active"},
 		page.Option{Value: string(access.Suspended), Key: "orgs.state.suspended"}, page.Option{Value: string(access.Deleting), Key: "orgs.state.deleting"})
 	if d.Kind == access.Provider {
@@ -119,10 +124,17 @@ func (d *orgsDoc) offer(f org.Filter, groups []access.OrgGroup) {
 		}
 		chosen(string(f.Group), d.Groups...)
 	}
+	if len(tags) > 0 {
+		d.Tags = []page.Option{{Value: "", Key: "users.state.any"}}
+		for _, t := range tags {
+			d.Tags = append(d.Tags, page.Option{Value: t, Text: t})
+		}
+		chosen(f.Tag, d.Tags...)
+	}
 	d.Sorts = chosen(d.sort, page.Option{Value: string(org.ByName), Key: "users.sort.name"}, page.Option{Value: string(org.ByName.Down()), Key: "users.sort.name_down"},
 		page.Option{Value: string(org.BySeats.Down()), Key: "orgs.sort.seats_down"}, page.Option{Value: string(org.BySeats), Key: "orgs.sort.seats"},
 		page.Option{Value: string(org.ByCreated.Down()), Key: "users.sort.created_down"}, page.Option{Value: string(org.ByCreated), Key: "users.sort.created"})
-	d.Filtered = d.Query != "" || f.State != "" || f.Kind != "" || f.Group != "" || f.After != ""
+	d.Filtered = d.Query != "" || f.State != "" || f.Kind != "" || f.Tag != "" || f.Group != "" || f.After != ""
 }
 
 // newOrgDoc is the form that makes an organisation.

@@ -278,11 +278,11 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 	}
 
 	list := &orgsDoc{Base: at(house, "orgs", "orgs.title.provider"), listing: listed(nil, "name"), Kind: access.Provider, Next: "?after=x"}
-	list.offer(org.Filter{Kind: access.MSP}, []access.OrgGroup{{ID: id.New[id.Group](ago), Name: "<i>North</i>"}})
+	list.offer(org.Filter{Kind: access.MSP}, []access.OrgGroup{{ID: id.New[id.Group](ago), Name: "<i>North</i>"}}, []string{"<b>gold</b>"})
 	for i, state := range []access.State{"active", "suspended", "deleting"} {
 		seats := []license.Seats{many, few, full}[i]
 		list.Orgs = append(list.Orgs, orgRow{org.Listed{ID: below.ID, Kind: []access.OrgKind{access.MSP, access.Customer, access.Customer}[i], State: state, Slug: below.Slug,
-			Name: below.Name, Created: ago, Limit: seats.Limit, Used: seats.Used, Below: 1204 * i, Health: []org.Health{{}, {People: 4, Covered: 3, Overdue: 1, LastSignIn: ago,
+			Name: below.Name, Created: ago, Limit: seats.Limit, Used: seats.Used, Below: 1204 * i, Tags: []string{"gold & co"}[:min(i, 1)], Health: []org.Health{{}, {People: 4, Covered: 3, Overdue: 1, LastSignIn: ago,
 				Judged: ago}, {Judged: ago}}[i]}})
 	}
 	docs["orgs"] = append(docs["orgs"], list)

@@ -25,6 +25,7 @@ type Listed struct {
 	Limit   int // of seats; -1: none
 	Used    int // seats
 	Below   int // organisations directly below it
+	Tags    []string
 	Health  Health
 }
 
@@ -63,6 +64,7 @@ type Filter struct {
 	Search string // beginning of the name, of a word in it, or of the tenant domain
 	State  access.State
 	Kind   access.OrgKind
+	Tag    string     // those that have it, however it is spelled
 	Group  id.Group   // those in it alone
 	Groups id.Account // those in a group of this account alone (access.Rights.GroupsOnly)
 	Order  Order      // ByName when empty
@@ -72,13 +74,13 @@ type Filter struct {
 
 // scope is what a mark is good for.
 func (f Filter) scope(parent id.Org) string {
-	return strings.Join([]string{"orgs", string(parent), string(f.Order), f.Search, string(f.State), string(f.Kind), string(f.Group), string(f.Groups)}, "\x00")
+	return strings.Join([]string{"orgs", string(parent), string(f.Order), f.Search, string(f.State), string(f.Kind), f.Tag, string(f.Group), string(f.Groups)}, "\x00")
 }
 
 // check returns a refusal of a filter that no page of ours asks for.
 func (f Filter) check() error {
-	ok := len(f.Search) <= 254 && utf8.ValidString(f.Search) && !strings.ContainsRune(f.Search, 0) &&
-		slices.Contains([]access.State{"", access.Active, access.Suspended, access.Deleting}, f.State) &&
+	plain := func(s string) bool { return len(s) <= 254 && utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	ok := plain(f.Search) && plain(f.Tag) && slices.Contains([]access.State{"", access.Active, access.Suspended, access.Deleting}, f.State) &&
 		slices.Contains([]access.OrgKind{"", access.MSP, access.Customer}, f.Kind)
 	if _, is := id.Parse[id.Group](string(f.Group)); f.Group != "" && !is {
 		ok = false
@@ -152,13 +154,14 @@ func List(tx sqldb.Tx, parent id.Org, f Filter) (list []Listed, next string, err
 			and ($2 = '' or n.state = $2) and ($3 = '' or n.kind = $3)
 			and ($4 = '' or n.id in (select member_id from org_group_orgs where group_id = $4))
 			and ($5 = '' or n.id in (select go.member_id from org_group_accounts ga join org_group_orgs go on go.group_id = ga.group_id where ga.account_id = $5))
-			and ($6 = '' or o.slug_key >= $6 and o.slug_key < $7 or ' ' || o.name_key like $8 escape '\')
-			and (`+order.key+` `+than+` $9 or `+order.key+` = $9 and n.id `+than+` $10)
-			order by `+order.key+direction+`, n.id`+direction+` limit $11) sifted
+			and ($6 = '' or n.id in (select org_id from org_tags where tag_key = $6))
+			and ($7 = '' or o.slug_key >= $7 and o.slug_key < $8 or ' ' || o.name_key like $9 escape '\')
+			and (`+order.key+` `+than+` $10 or `+order.key+` = $10 and n.id `+than+` $11)
+			order by `+order.key+direction+`, n.id`+direction+` limit $12) sifted
 		join org_nodes n on n.id = found join orgs o on o.id = found left join seats s on s.org_id = found left join org_health h on h.org_id = found
 		order by place`+direction+`, found`+direction,
-		parent, f.State, f.Kind, f.Group, f.Groups, key, key+"\U0010ffff", sqldb.Beginning(key), from, after, f.Most+1)
-	if err != nil {
+		parent, f.State, f.Kind, f.Group, f.Groups, Fold(strings.Join(strings.Fields(f.Tag), " ")), key, key+"\U0010ffff", sqldb.Beginning(key), from, after, f.Most+1)
+	if err != nil || len(list) == 0 {
 		return nil, "", err
 	}
 	if len(list) > f.Most {
@@ -166,7 +169,41 @@ func List(tx sqldb.Tx, parent id.Org, f Filter) (list []Listed, next string, err
 		last := list[f.Most-1]
 		next = sqldb.Mark(f.scope(parent), order.of(last), string(last.ID))
 	}
-	return list, next, nil
+	return list, next, tag(tx, list, f.Most)
+}
+
+// tag adds the tags of a page in one statement. It names as many organisations as a full page has, so that its text does not depend on how full
+// it is.
+func tag(tx sqldb.Tx, list []Listed, most int) error {
+	args, in := make([]any, most), make([]string, most)
+	for i := range most {
+		args[i], in[i] = list[min(i, len(list)-1)].ID, `$`+strconv.Itoa(i+1)
+	}
+	type row struct {
+		org id.Org
+		tag string
+	}
+	tags, err := sqldb.All(tx, func(scan sqldb.Row) (r row, err error) { return r, scan(&r.org, &r.tag) },
+		`select org_id, tag from org_tags where org_id in (`+strings.Join(in, `, `)+`) order by org_id, tag_key`, args...)
+	of := map[id.Org][]string{}
+	for _, t := range tags {
+		of[t.org] = append(of[t.org], t.tag)
+	}
+	for i := range list {
+		list[i].Tags = of[list[i].ID]
+	}
+	return err
+}
+
+// mostTagsBelow is how many tags TagsBelow returns.
+const mostTagsBelow = 200
+
+// TagsBelow returns the tags of the organisations directly below parent in the order of their folded form, each once; groups limits them to the
+// organisations in the groups of that account.
+func TagsBelow(tx sqldb.Tx, parent id.Org, groups id.Account) ([]string, error) {
+	return sqldb.All(tx, sqldb.Value[string], `select min(t.tag) from org_nodes n join org_tags t on t.org_id = n.id where n.parent_id = $1
+		and ($2 = '' or n.id in (select go.member_id from org_group_accounts ga join org_group_orgs go on go.group_id = ga.group_id where ga.account_id = $2))
+		group by t.tag_key order by t.tag_key limit $3`, parent, groups, mostTagsBelow)
 }
 
 // HealthOf returns what the rules found when they last judged an organisation's people; its Judged is zero when they never did.

@@ -3,6 +3,7 @@ package org_test
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,9 @@ func build(t *testing.T, d sqldb.Dialect) *estate {
 		e.exec(`update orgs set created_at = $1 where id = $2`, sqldb.Micros(now.Add(time.Duration(i/4)*time.Hour)), o.ID)
 		if i%5 == 1 {
 			e.exec(`update org_nodes set state = 'suspended' where id = $1`, o.ID)
+		}
+		for k := range i % 3 {
+			e.exec(`insert into org_tags (org_id, tag_key, tag) values ($1, $2, $3)`, o.ID, []string{"gold", "süd west"}[k], []string{"Gold", "Süd West"}[k])
 		}
 		if i%2 == 0 {
 			e.exec(`insert into org_health (org_id, people, covered, pending, overdue, exempt, last_sign_in_at, deadline_at, judged_at) values ($1, 9, 4, 3, 1, 1, $2, 0, $2)`,
@@ -137,6 +141,9 @@ func TestList(t *testing.T) {
 			"%":          {org.Filter{Search: "%"}, begins("%"), 0},
 			"_":          {org.Filter{Search: "_"}, begins("_"), 0},
 			"foreign":    {org.Filter{Search: "foreign"}, begins("foreign"), 0},
+			"gold":       {org.Filter{Tag: " GOLD"}, func(l org.Listed) bool { return slices.Contains(l.Tags, "Gold") }, 9},
+			"two words":  {org.Filter{Tag: "süd  west", State: access.Active}, func(l org.Listed) bool { return len(l.Tags) == 2 && l.State == access.Active }, 3},
+			"no tag":     {org.Filter{Tag: "gol"}, func(org.Listed) bool { return false }, 0},
 			"together":   {org.Filter{Search: "beta", State: access.Active, Kind: access.Customer, Groups: e.ann, Group: e.groups[0]}, func(l org.Listed) bool { return begins("beta")(l) && l.State == access.Active && e.member[0][l.ID] }, 0},
 		} {
 			for _, by := range org.Orders {
@@ -161,7 +168,7 @@ func TestList(t *testing.T) {
 				for _, order := range []org.Order{by, by.Down()} {
 					one.Order = order
 					for most := 1; most <= 15; most += 2 {
-						if got := e.pages(one.Filter, most); !slices.Equal(got, want) && len(got)+len(want) > 0 {
+						if got := e.pages(one.Filter, most); !slices.EqualFunc(got, want, func(a, b org.Listed) bool { return reflect.DeepEqual(a, b) }) {
 							t.Errorf("%s by %s, %d a page: %v instead of %v", name, order, most, got, want)
 						}
 					}
@@ -177,6 +184,11 @@ func TestList(t *testing.T) {
 			h, err := org.HealthOf(e.db.Read(t.Context()), l.ID)
 			if err != nil || h != l.Health {
 				t.Errorf("%+v is %+v alone (%v)", l.Health, h, err)
+			}
+		}
+		for who, want := range map[id.Account][]string{"": {"Gold", "Süd West"}, e.ann: {"Gold", "Süd West"}, e.bob: nil} {
+			if got, err := org.TagsBelow(e.db.Read(t.Context()), e.msp.ID, who); err != nil || !slices.Equal(got, want) {
+				t.Errorf("tags for %q: %q (%v)", who, got, err)
 			}
 		}
 		top, _, err := org.List(e.db.Read(t.Context()), e.msp.Parent, org.Filter{Most: 5})
@@ -197,9 +209,9 @@ func TestListRefuses(t *testing.T) {
 		}
 		for name, f := range map[string]org.Filter{
 			"state": {State: "odd"}, "kind": {Kind: access.Provider}, "group": {Group: "grp_1"}, "group'": {Group: "' or 1=1"}, "order": {Order: "id; drop table orgs"}, "minus": {Order: "--name"},
-			"nul": {Search: "a\x00"}, "no text": {Search: "\xff"}, "long": {Search: strings.Repeat("ä", 200)}, "mark": {After: "alpha\x1forg_1"}, "another order's": {After: mark},
+			"nul": {Search: "a\x00"}, "nul tag": {Tag: "a\x00"}, "long tag": {Tag: strings.Repeat("a", 300)}, "no text": {Search: "\xff"}, "long": {Search: strings.Repeat("ä", 200)}, "mark": {After: "alpha\x1forg_1"}, "another order's": {After: mark},
 			"turned": {After: mark, Order: org.BySeats.Down()}, "a narrower list's": {After: mark, Order: org.BySeats, Search: "a"}, "somebody else's": {After: mark, Order: org.BySeats, Groups: e.ann},
-			"no number": {Order: org.BySeats, After: sqldb.Mark(strings.Join([]string{"orgs", string(e.msp.ID), "seats", "", "", "", "", ""}, "\x00"), "x", "org_1")},
+			"no number": {Order: org.BySeats, After: sqldb.Mark(strings.Join([]string{"orgs", string(e.msp.ID), "seats", "", "", "", "", "", ""}, "\x00"), "x", "org_1")},
 		} {
 			f.Most = 3
 			if got, _, err := org.List(tx, e.msp.ID, f); !refusal.Is(err, refusal.Invalid) || got != nil {

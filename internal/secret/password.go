@@ -86,12 +86,12 @@ func NewHasher(cost Cost, slots int) *Hasher {
 	return h
 }
 
-// MakeRoom gives the process a thread for each slot besides those that Go runs by itself, one per core. A computation holds its thread for
-// some 20 ms, and Go takes a thread away from whoever holds it after 10 ms only: where all hash, a request that needs 0.1 ms, and a
-// transaction at each of its waits for the disk, stand behind hashes again and again, and the slots run empty meanwhile. With more threads than
-// cores the kernel shares the cores, at once and in favour of who waited. Call it where requests are served.
+// MakeRoom lets the process run half as many threads more than it has slots. A computation holds its thread for some 20 ms, and Go takes a
+// thread away from whoever holds it after 10 ms only: where all of them hash, a request that needs 0.1 ms stands behind hashes several times.
+// With more threads than cores the kernel shares the cores, at once and in favour of who waited. Still more threads cost the hashes more than
+// they gain the others. Call it where requests are served.
 func (h *Hasher) MakeRoom() {
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*cap(h.slots)))
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), cap(h.slots)+(cap(h.slots)+1)/2))
 }
 
 // Count returns how many computations were made. Tests compare it between answers that must be alike.

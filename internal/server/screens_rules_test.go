@@ -57,6 +57,13 @@ func (g gallery) rules() {
 	doortest.Eval[struct{}](c, `() => { document.querySelector("input[name=account]").checked = true }`)
 	c.Click("[action$='/remind'] .button").WaitPage("campaign")
 	g.see(c, "campaign-reminded")
+	// Somebody sets theirs up, and the picture says so.
+	before := c.Text("main")
+	ida := &doortest.Person{World: g.World, Account: g.account("ida@fabrikam.example"), Org: g.fabrikam, Email: "ida@fabrikam.example"}
+	g.Browser().Password(ida).Want("login.mfa-notice").Submit("choice", "now").EnrolApp(ida).Settle()
+	if c.Open("/o/fabrikam/security").WaitPage("campaign"); c.Text("main") == before {
+		g.T.Error("the campaign does not see that somebody enrolled")
+	}
 	c.Open("/o/fabrikam/users/" + string(g.account("kim@fabrikam.example"))).WaitPage("user")
 	g.see(c, "person-excepted")
 

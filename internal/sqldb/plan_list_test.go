@@ -24,6 +24,9 @@ func TestListPlans(t *testing.T) {
 		w.found()
 		crowd(t, h.DB, w.provider.ID, w.customer.ID)
 		w.must(h.DB.Write(t.Context(), func(tx sqldb.Tx) error {
+			if _, err := tx.Exec(`insert into org_tags (org_id, tag_key, tag) select id, 'gold ' || id, 'Gold' from org_nodes where id not in (select org_id from org_tags)`); err != nil {
+				return err
+			}
 			_, err := tx.Exec(`insert into org_health (org_id, people, covered, pending, overdue, exempt, last_sign_in_at, deadline_at, judged_at)
 				select id, 1, 1, 0, 0, 0, 0, 0, 0 from org_nodes where id not in (select org_id from org_health)`)
 			return err
@@ -126,7 +129,7 @@ func (w *walk) allLists() {
 			}
 		}
 	}
-	for _, f := range []org.Filter{{}, {Search: "name 1"}, {State: access.Active}, {Kind: access.Customer}, {Group: id.New[id.Group](w.Now())}, {Groups: "acc_7"},
+	for _, f := range []org.Filter{{}, {Search: "name 1"}, {State: access.Active}, {Kind: access.Customer}, {Tag: "gold"}, {Group: id.New[id.Group](w.Now())}, {Groups: "acc_7"},
 		{Search: "s", State: access.Active, Kind: access.Customer, Groups: "acc_7"}} {
 		for _, by := range org.Orders {
 			for _, f.Order = range []org.Order{by, by.Down()} {
@@ -142,6 +145,10 @@ func (w *walk) allLists() {
 	}
 	_, err := outbox.LatestAmong(tx, outbox.KindInvite, []id.Account{"acc_60", "acc_120"}, 50)
 	w.must(err)
+	for _, who := range []id.Account{"", "acc_7"} {
+		_, err = org.TagsBelow(tx, "org_2", who)
+		w.must(err)
+	}
 	_, err = access.Groups(tx, "org_1")
 	w.must(err)
 }

@@ -44,10 +44,11 @@ var ErrNone = sql.ErrNoRows
 type DB struct {
 	Dialect Dialect
 	// Trace, when it is set before the first statement, is called with each one before it runs: for the test that asks for their plans.
-	Trace  func(query string, args []any)
-	writer *sql.DB
-	reader *sql.DB // the same as writer on PostgreSQL
-	stmts  sync.Map
+	Trace   func(query string, args []any)
+	writer  *sql.DB
+	reader  *sql.DB // the same as writer on PostgreSQL
+	stmts   sync.Map
+	writing writing // of SQLite
 	// What the writer of SQLite has prepared, by its text, and how many.
 	writes  sync.Map
 	written atomic.Int64
@@ -99,7 +100,7 @@ func openSQLite(ctx context.Context, file string) (*DB, error) {
 	n := max(4, 2*runtime.NumCPU())
 	r.SetMaxOpenConns(n)
 	r.SetMaxIdleConns(n)
-	db := &DB{Dialect: SQLite, writer: w, reader: r}
+	db := &DB{Dialect: SQLite, writer: w, reader: r, writing: writing{turn: make(chan struct{}, 1)}}
 	err = w.PingContext(ctx)
 	for try := 1; try < 20 && retryable(err); try++ { // two processes that turn on WAL at once: SQLite does not wait there
 		time.Sleep(50 * time.Millisecond)
@@ -253,6 +254,8 @@ func (db *DB) ExecContext(context.Context, string, ...any) (sql.Result, error) {
 
 // Write runs fn in one transaction and commits it. It runs fn again when the database asks for that (serialization failure,
 // deadlock, busy), so fn must have no effect but through tx. The error of fn rolls everything back and is returned as it is.
+//
+// On SQLite transactions that wait for each other share a commit; see together.go.
 func (db *DB) Write(ctx context.Context, fn func(tx Tx) error) error {
 	const tries = 12
 	for i := 1; ; i++ {
@@ -272,8 +275,11 @@ func (db *DB) Write(ctx context.Context, fn func(tx Tx) error) error {
 func (db *DB) once(ctx context.Context, fn func(tx Tx) error) error {
 	// A client that hangs up must not leave an operation half-acknowledged: once begun, it ends by itself.
 	ctx = context.WithoutCancel(ctx)
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
+	if db.Dialect == SQLite {
+		return db.together(ctx, fn)
+	}
 	t, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -285,18 +291,13 @@ func (db *DB) once(ctx context.Context, fn func(tx Tx) error) error {
 			_ = t.Rollback()
 		}
 	}()
-	tx, p := Tx{ctx: ctx, q: t, db: db, after: &after}, &preparing{Tx: t, db: db}
-	if db.Dialect == SQLite {
-		tx.q = p
-	}
-	if err := fn(tx); err != nil {
+	if err := fn(Tx{ctx: ctx, q: t, db: db, after: &after}); err != nil {
 		return err
 	}
 	done = true
 	if err := t.Commit(); err != nil {
 		return err
 	}
-	p.keep(ctx)
 	for _, f := range after {
 		f()
 	}
