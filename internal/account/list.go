@@ -170,7 +170,8 @@ func People(tx sqldb.Tx, o id.Org, f Filter) (list []Listed, next string, err er
 		accounts, err = sqldb.All(tx, scan, `select `+columns+` from (select id as found, `+order.free+` as place from accounts where org_id = $1
 			and ($2 = '' or state = $2) and ($3 <> 'own' or home_id is null) and ($3 <> 'linked' or home_id is not null)
 			and last_sign_in_at + 0 >= $4 and last_sign_in_at + 0 <= $5
-			and ($6 = '' or email_key || '' >= $6 and email_key || '' < $7 or ' ' || lower(name) like $8 escape '\' or ' ' || lower(name) like $9 escape '\')
+			and ($6 = '' or email_key || '' >= $6 and email_key || '' < $7 or ' ' || lower(name) like $8 escape '\'
+				or $9 <> '' and ' ' || lower(name) like $9 escape '\')
 			and ($10 = '' or id in (select account_id from assignments where org_id = $1 and role = $10))
 			and ($11 = 0 or $11 = case when id in (select account_id from factors where org_id = $1 and kind in ($12, $13) and state = 'active') then 1 else 2 end)
 			and (`+order.free+` `+than+` $14 or `+order.free+` = $14 and id `+than+` $15)
@@ -280,21 +281,25 @@ func words(s string) (lowered, titled string) {
 func details(tx sqldb.Tx, o id.Org, accounts []Account, most int) ([]Listed, error) {
 	list := make([]Listed, len(accounts))
 	at := map[id.Account]*Listed{}
-	in := make([]string, most)
 	args := []any{o}
 	for i := range most {
 		args = append(args, accounts[min(i, len(accounts)-1)].ID)
-		in[i] = `$` + strconv.Itoa(i+2)
 	}
 	for i, a := range accounts {
 		list[i].Account = a
 		at[a.ID] = &list[i]
 	}
-	these := `account_id in (` + strings.Join(in, `, `) + `)`
+	among := func(first int) string {
+		in := make([]string, most)
+		for i := range most {
+			in[i] = `$` + strconv.Itoa(first+i)
+		}
+		return `account_id in (` + strings.Join(in, `, `) + `)`
+	}
 	roles, err := sqldb.All(tx, func(row sqldb.Row) (s access.Assignment, err error) {
 		return s, row(&s.ID, &s.Org, &s.Account, &s.Role, sqldb.Time(&s.Expires), &s.Name)
 	}, `select id, org_id, account_id, role, expires_at, coalesce((select name from roles r where r.id = role and r.org_id = s.org_id), '')
-		from assignments s where org_id = $1 and `+these, args...)
+		from assignments s where org_id = $1 and `+among(2), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -307,9 +312,9 @@ func details(tx sqldb.Tx, o id.Org, accounts []Account, most int) ([]Listed, err
 		kind    string
 		n       int
 	}
+	// Not by the organisation as well: PostgreSQL would read all of its factors.
 	factors, err := sqldb.All(tx, func(row sqldb.Row) (h held, err error) { return h, row(&h.account, &h.kind, &h.n) },
-		`select account_id, kind, count(*) from factors where org_id = $1 and `+these+` and kind in ('totp', 'passkey') and state = 'active' group by account_id, kind`,
-		args...)
+		`select account_id, kind, count(*) from factors where `+among(1)+` and kind in ('totp', 'passkey') and state = 'active' group by account_id, kind`, args[1:]...)
 	for _, h := range factors {
 		if h.kind == WithApp {
 			at[h.account].Apps = h.n
