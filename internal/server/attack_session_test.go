@@ -62,10 +62,9 @@ func TestPlantedBeforeAPasskey(t *testing.T) {
 		}
 
 		// A fresh proof: the question of one session is worth nothing in another, and the secret before is dead on every node.
-		b := w.Browser()
 		s := second(p)
 		s.give(k.get(s.ask())).Want("dashboard")
-		b = s.b
+		b := s.b
 		question := send(w.World, http.MethodPost, "/me/prove/key", nil, held(evilIn))
 		mixed := with("Cookie", "door-session="+b.Cookie("session")+"; door-proof="+question.Cookie("proof"))
 		for _, credential := range []string{theirs.get(question.Body), k.get(question.Body)} {

@@ -18,7 +18,7 @@ type preparing struct {
 
 // QueryContext runs a query.
 func (p *preparing) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if s := p.statement(ctx, query); s != nil {
+	if s := p.statement(ctx, query); s != nil { //nolint:sqlclosecheck // database/sql closes it with the transaction
 		return s.QueryContext(ctx, args...)
 	}
 	return p.Tx.QueryContext(ctx, query, args...)
@@ -26,7 +26,7 @@ func (p *preparing) QueryContext(ctx context.Context, query string, args ...any)
 
 // ExecContext runs a statement.
 func (p *preparing) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if s := p.statement(ctx, query); s != nil {
+	if s := p.statement(ctx, query); s != nil { //nolint:sqlclosecheck // database/sql closes it with the transaction
 		return s.ExecContext(ctx, args...)
 	}
 	return p.Tx.ExecContext(ctx, query, args...)
