@@ -7,10 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
-	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
 	"golang.org/x/text/language/display"
+	"golang.org/x/text/unicode/norm"
 
 	"doorward/internal/access"
 	"doorward/internal/account"
@@ -93,10 +94,20 @@ func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, v visit, 
 	return c.pages.Render(w, r, status, "org.settings", doc)
 }
 
+// countryNames are the names of countries in each language. Only these dictionaries are linked: those of all languages weigh five megabytes.
+func countryNames(l locale.Language) display.Namer {
+	switch l {
+	case locale.German:
+		return display.German.Regions()
+	case locale.French:
+		return display.French.Regions()
+	}
+	return display.English.Regions()
+}
+
 // countries are the options of a country's field, by name in a language.
 func countries(l locale.Language, chosen string) []page.Option {
-	tag := language.Make(string(l))
-	names := display.Regions(tag)
+	names := countryNames(l)
 	var list []page.Option
 	for _, code := range org.Countries() {
 		region, err := language.ParseRegion(code)
@@ -107,9 +118,18 @@ func countries(l locale.Language, chosen string) []page.Option {
 			list = append(list, page.Option{Value: code, Text: name, Chosen: code == chosen})
 		}
 	}
-	order := collate.New(tag)
-	slices.SortFunc(list, func(a, b page.Option) int { return order.CompareString(a.Text, b.Text) })
+	slices.SortFunc(list, func(a, b page.Option) int { return strings.Compare(plain(a.Text), plain(b.Text)) })
 	return slices.Insert(list, 0, page.Option{Value: "", Key: "org.country.none", Chosen: chosen == ""})
+}
+
+// plain is a name without accents, so that Österreich stands among the O.
+func plain(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, norm.NFD.String(name))
 }
 
 func (c *Console) editOrg(w http.ResponseWriter, r *http.Request, v visit) error {
