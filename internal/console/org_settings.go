@@ -3,15 +3,9 @@ package console
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-
-	"golang.org/x/text/language"
-	"golang.org/x/text/language/display"
-	"golang.org/x/text/unicode/norm"
 
 	"doorward/internal/access"
 	"doorward/internal/account"
@@ -74,11 +68,7 @@ func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, v visit, 
 		doc.Languages = append(doc.Languages, page.Option{Value: string(l), Text: l.Name(), Chosen: string(l) == chosen("language", string(o.Language))})
 	}
 	doc.Zones = zones(chosen("time_zone", o.TimeZone), true)
-	lang := v.Account.Language
-	if lang == "" {
-		lang, _ = c.Kit.Language(r)
-	}
-	doc.Countries = countries(lang, chosen("country", o.Country))
+	doc.Countries = countries(chosen("country", o.Country))
 	counts, err := account.Count(tx, o.ID)
 	if err != nil {
 		return err
@@ -94,42 +84,13 @@ func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, v visit, 
 	return c.pages.Render(w, r, status, "org.settings", doc)
 }
 
-// countryNames are the names of countries in each language. Only these dictionaries are linked: those of all languages weigh five megabytes.
-func countryNames(l locale.Language) display.Namer {
-	switch l {
-	case locale.German:
-		return display.German.Regions()
-	case locale.French:
-		return display.French.Regions()
-	}
-	return display.English.Regions()
-}
-
-// countries are the options of a country's field, by name in a language.
-func countries(l locale.Language, chosen string) []page.Option {
-	names := countryNames(l)
-	var list []page.Option
+// countries are the options of a country's field, by their codes: the names of all in each language would weigh two megabytes of the binary.
+func countries(chosen string) []page.Option {
+	list := []page.Option{{Value: "", Key: "org.country.none", Chosen: chosen == ""}}
 	for _, code := range org.Countries() {
-		region, err := language.ParseRegion(code)
-		if err != nil {
-			continue
-		}
-		if name := names.Name(region); name != "" {
-			list = append(list, page.Option{Value: code, Text: name, Chosen: code == chosen})
-		}
+		list = append(list, page.Option{Value: code, Text: code, Chosen: code == chosen})
 	}
-	slices.SortFunc(list, func(a, b page.Option) int { return strings.Compare(plain(a.Text), plain(b.Text)) })
-	return slices.Insert(list, 0, page.Option{Value: "", Key: "org.country.none", Chosen: chosen == ""})
-}
-
-// plain is a name without accents, so that Österreich stands among the O.
-func plain(name string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
-			return -1
-		}
-		return unicode.ToLower(r)
-	}, norm.NFD.String(name))
+	return list
 }
 
 func (c *Console) editOrg(w http.ResponseWriter, r *http.Request, v visit) error {

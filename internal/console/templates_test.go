@@ -11,7 +11,6 @@ import (
 	"doorward/internal/factor"
 	"doorward/internal/id"
 	"doorward/internal/license"
-	"doorward/internal/locale"
 	"doorward/internal/org"
 	"doorward/internal/outbox"
 	"doorward/internal/page"
@@ -307,7 +306,7 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		o := house
 		o.State, o.DeleteAt = state, ahead
 		doc := &settingsDoc{Base: at(o, "org.settings", "org.settings.title"), Org: o, At: "x", Rev: 3, Languages: []page.Option{{Value: "de", Text: "Deutsch"}}, Zones: zones("UTC", true),
-			Countries: countries(locale.German, "DE"), Tags: "<b>north</b>", People: 3, Waiting: 2, MayEdit: true, MaySuspend: state != access.Deleting, MayDelete: true}
+			Countries: countries("DE"), Tags: "<b>north</b>", People: 3, Waiting: 2, MayEdit: true, MaySuspend: state != access.Deleting, MayDelete: true}
 		closed := *doc
 		closed.MaySuspend, closed.Below = false, 1
 		wrong := *doc
