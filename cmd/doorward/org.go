@@ -154,15 +154,11 @@ func (l *seatLimit) UnmarshalText(b []byte) error {
 
 // Run changes what is given.
 func (c *orgSetCommand) Run(ctx context.Context, t *terminal) (err error) {
-	h, err := t.open(ctx)
+	h, o, leave, err := t.at(ctx, c.Slug)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	o, err := t.org(ctx, h, c.Slug)
-	if err != nil {
-		return err
-	}
+	defer leave(&err)
 	if err := h.Directory.SetSeats(ctx, operator(), o.ID, int(c.SeatLimit)); err != nil {
 		return err
 	}
@@ -180,15 +176,11 @@ type oneOrg struct {
 
 // do finds the organisation, runs the operation and says how the organisation stands after it.
 func (c oneOrg) do(ctx context.Context, t *terminal, operation func(*server.House, org.Org) error) (err error) {
-	h, err := t.open(ctx)
+	h, o, leave, err := t.at(ctx, c.Slug)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	o, err := t.org(ctx, h, c.Slug)
-	if err != nil {
-		return err
-	}
+	defer leave(&err)
 	if err := operation(h, o); err != nil {
 		return err
 	}

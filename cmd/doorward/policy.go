@@ -57,15 +57,11 @@ type ruleSheet struct {
 
 // Run shows the rules.
 func (c *policyGetCommand) Run(ctx context.Context, t *terminal) (err error) {
-	h, err := t.open(ctx)
+	h, o, leave, err := t.at(ctx, c.Org)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	o, err := t.org(ctx, h, c.Org)
-	if err != nil {
-		return err
-	}
+	defer leave(&err)
 	from, err := signin.SourcesOf(h.DB.Read(ctx), o)
 	if err != nil {
 		return err
@@ -191,15 +187,11 @@ type policySetCommand struct {
 
 // Run changes what is given, and says what it does to people.
 func (c *policySetCommand) Run(ctx context.Context, t *terminal) (err error) {
-	h, err := t.open(ctx)
+	h, o, leave, err := t.at(ctx, c.Org)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	o, err := t.org(ctx, h, c.Org)
-	if err != nil {
-		return err
-	}
+	defer leave(&err)
 	s := o.Settings
 	if err := c.apply(&s, o); err != nil {
 		return t.ruleFault(err)

@@ -80,6 +80,18 @@ func (t *terminal) database(ctx context.Context) (*sqldb.DB, error) {
 	return sqldb.Open(ctx, t.settings.Database, t.settings.Data)
 }
 
+// at opens the house and returns the organisation with that tenant domain. leave closes the house; its error is joined to the one that it is given:
+// defer it with the address of the command's own.
+func (t *terminal) at(ctx context.Context, slug string) (h *server.House, o org.Org, leave func(*error), err error) {
+	if h, err = t.open(ctx); err != nil {
+		return nil, o, nil, err
+	}
+	if o, err = t.org(ctx, h, slug); err != nil {
+		return nil, o, nil, errors.Join(err, h.Close())
+	}
+	return h, o, func(err *error) { *err = errors.Join(*err, h.Close()) }, nil
+}
+
 // org returns the organisation with that tenant domain.
 func (t *terminal) org(ctx context.Context, h *server.House, slug string) (org.Org, error) {
 	o, err := org.BySlug(h.DB.Read(ctx), slug)

@@ -53,15 +53,11 @@ type invited struct {
 
 // Run invites each address by itself: one that is refused does not keep the others out.
 func (c *userInviteCommand) Run(ctx context.Context, t *terminal) (err error) {
-	h, err := t.open(ctx)
+	h, o, leave, err := t.at(ctx, c.Org)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	o, err := t.org(ctx, h, c.Org)
-	if err != nil {
-		return err
-	}
+	defer leave(&err)
 	until, fault := account.ParseEnd(c.Until, o.Location(), h.Now())
 	if fault != nil {
 		return fault
@@ -137,15 +133,11 @@ func (c *userImportCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	h, err := t.open(ctx)
+	h, o, leave, err := t.at(ctx, c.Org)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	o, err := t.org(ctx, h, c.Org)
-	if err != nil {
-		return err
-	}
+	defer leave(&err)
 	n, failed, line := 0, 0, 0
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, mostImportLine)
@@ -235,15 +227,11 @@ type userExportCommand struct {
 
 // Run writes everyone, oldest first.
 func (c *userExportCommand) Run(ctx context.Context, t *terminal) (err error) {
-	h, err := t.open(ctx)
+	h, o, leave, err := t.at(ctx, c.Org)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	o, err := t.org(ctx, h, c.Org)
-	if err != nil {
-		return err
-	}
+	defer leave(&err)
 	columns := account.Columns
 	if len(c.Column) > 0 {
 		columns = nil
@@ -273,15 +261,11 @@ type person struct {
 
 // Run lists everyone, in the order of their addresses.
 func (c *userListCommand) Run(ctx context.Context, t *terminal) (err error) {
-	h, err := t.open(ctx)
+	h, o, leave, err := t.at(ctx, c.Org)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	o, err := t.org(ctx, h, c.Org)
-	if err != nil {
-		return err
-	}
+	defer leave(&err)
 	list, err := people(ctx, h, o.ID)
 	if err != nil {
 		return err

@@ -206,7 +206,16 @@ func (c *Console) inOr(stranger func(http.ResponseWriter, *http.Request) error, 
 		}
 		c.Kit.SetPreference(r, v.Account.Language, v.Org.Language)
 		if v.Due {
-			return c.factorDue(w, r, v)
+			return c.factorDue(w, r, v, v.Visitor.Org)
+		}
+		if v.Rights.Delegated() {
+			due, err := c.Desk.DueIn(r.Context(), v.Visitor, v.About)
+			if err != nil {
+				return err
+			}
+			if due {
+				return c.factorDue(w, r, v, v.About)
+			}
 		}
 		if err := v.Rights.Require(p); err != nil {
 			return c.Book.Refusal(r.Context(), v.Actor, audit.Action(p), err)
@@ -250,7 +259,7 @@ func (c *Console) own(h handler) func(http.ResponseWriter, *http.Request) error 
 		v.Slug = v.About.Slug
 		c.Kit.SetPreference(r, v.Account.Language, v.Visitor.Org.Language)
 		if v.Due {
-			return c.factorDue(w, r, v)
+			return c.factorDue(w, r, v, v.Visitor.Org)
 		}
 		if v.Rights, err = c.Guard.Rights(c.DB.Read(r.Context()), v.Actor, v.About.ID); err != nil {
 			return err

@@ -17,9 +17,9 @@ type dueDoc struct {
 	To           string
 }
 
-// factorDue answers a page that a session does not open any more: a second factor has come to be demanded since it began (mission C2). The way on is a
-// new sign-in, in which one is enrolled.
-func (c *Console) factorDue(w http.ResponseWriter, r *http.Request, v visit) error {
+// factorDue answers a page that a session does not open, or not any more: the organisation by asks for a second factor that it has not proved (mission
+// C2). The way on is a new sign-in, in which one is enrolled.
+func (c *Console) factorDue(w http.ResponseWriter, r *http.Request, v visit, by org.Org) error {
 	home := v.Visitor.Org
 	if v.Home.Org != home.ID {
 		var err error
@@ -28,9 +28,12 @@ func (c *Console) factorDue(w http.ResponseWriter, r *http.Request, v visit) err
 		}
 	}
 	doc := &dueDoc{Base: page.Base{Page: "factor-due", Title: "factor-due.title", Brand: page.Brand{Name: home.Name}},
-		Organisation: v.Visitor.Org.Name, SignIn: home.SignInPath(), Identifier: v.Home.Email}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		Organisation: by.Name, SignIn: home.SignInPath(), Identifier: v.Home.Email}
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		doc.To = page.LocalPath(r.URL.RequestURI())
+	case by.ID != v.Visitor.Org.ID: // the sign-in asks for what is asked there only on the way there
+		doc.To = by.HomePath()
 	}
 	return c.pages.Render(w, r, http.StatusForbidden, "factor-due", doc)
 }

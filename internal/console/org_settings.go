@@ -57,7 +57,7 @@ func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, v visit, 
 			f.Values.Set(name, present)
 		}
 	}
-	doc.Form = f
+	doc.Form, doc.Scripts = f, []string{"countries.js"}
 	chosen := func(name, present string) string {
 		if f.Values.Has(name) {
 			return f.Values.Get(name)
@@ -84,7 +84,8 @@ func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, v visit, 
 	return c.pages.Render(w, r, status, "org.settings", doc)
 }
 
-// countries are the options of a country's field, by their codes: the names of all in each language would weigh two megabytes of the binary.
+// countries are the options of a country's field, by their codes: the names of all in each language would weigh two megabytes of the binary, and
+// browsers know them (countries.js).
 func countries(chosen string) []page.Option {
 	list := []page.Option{{Value: "", Key: "org.country.none", Chosen: chosen == ""}}
 	for _, code := range org.Countries() {

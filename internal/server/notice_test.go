@@ -101,6 +101,26 @@ func TestPromotedInARunningSession(t *testing.T) {
 	})
 }
 
+// Who comes into a customer with a session from above meets the customer's rules, as on a sign-in that leads there. An exception at home is none there.
+func TestCustomersRulesForTechnicians(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		w.set(w.Contoso.ID, policy.Settings{SecondFactor: policy.Off})
+		w.set(w.Fabrikam.ID, policy.Settings{SecondFactor: policy.Administrators})
+		ada := w.Activate(w.Contoso, "ada@contoso.example", access.Administrator)
+		w.Exec(`update accounts set exempt_until = $1, exempt_reason = 'x' where id = $2`, w.Clock.Now().Add(time.Hour).UnixMicro(), ada.Account)
+		b := w.Browser()
+		b.Password(ada).Want("dashboard")
+		b.Get("/o/tailspin/users").Want("users") // off there too
+		b.Get("/o/fabrikam/users").Want("factor-due")
+		b.Post("/o/fabrikam/users/invite", map[string][]string{"emails": {"x@fabrikam.example"}, "roles": {access.Core}}).Want("factor-due")
+		if n := w.Count(`select count(*) from accounts where email_key = 'x@fabrikam.example'`); n != 0 {
+			t.Error("somebody was invited by a password alone")
+		}
+		b.Submit().Want("login.password").Submit("password", doortest.Password).EnrolApp(ada).Submit("saved", "1").Submit("choice", "later").Want("dashboard")
+		b.Get("/o/fabrikam/users").Want("users")
+	})
+}
+
 // An exception spares one person the second factor until its end (mission C4).
 func TestExceptionEnds(t *testing.T) {
 	eachTown(t, func(t *testing.T, w *town) {

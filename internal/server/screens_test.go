@@ -392,6 +392,16 @@ func (g gallery) customer() {
 	c := g.visitor(g.online(g.bea))
 	c.Open("/o/fabrikam/").WaitPage("dashboard")
 	g.see(c, "dashboard-customer")
+	c.Open("/o/fabrikam/settings").WaitPage("org.settings")
+	country := map[locale.Language]string{locale.German: "Deutschland", locale.English: "Germany"}[g.lang]
+	if got := doortest.Eval[string](c, `() => document.querySelector("option[value=DE]").textContent`); got != country {
+		g.T.Errorf("the browser calls DE %q, want %q", got, country)
+	}
+	g.see(c, "settings")
+	c.Type("tags", strings.Repeat("x", 50)).Click(".form .primary").WaitPage("org.settings")
+	g.see(c, "settings-wrong")
+	c.Open("/o/fabrikam/settings").WaitPage("org.settings").Click("[data-dialog=delete]")
+	g.see(c, "settings-delete")
 	c.Open("/o/fabrikam/users").WaitPage("users")
 	g.see(c, "people")
 	c.Open("/o/fabrikam/users?q=zzz").WaitPage("users")

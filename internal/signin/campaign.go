@@ -119,6 +119,9 @@ func (d *Desk) member(tx sqldb.Tx, now time.Time, o org.Org, a account.Account, 
 	}
 	f := standing(now, at, home, s.Factors[a.ID], s.Roles[home.ID])
 	f.Administrative = f.Administrative || own.Administrative
+	if own.Exempt.Before(f.Exempt) { // as target.bind has it: an exception at home is none here
+		f.Exempt = own.Exempt
+	}
 	return f, &at.Rules, nil
 }
 

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"doorward/internal/access"
@@ -228,7 +229,7 @@ func (d *Desk) Explain(ctx context.Context, actor access.Actor, o id.Org, a id.A
 // gather reads the case of an account.
 func (d *Desk) gather(tx sqldb.Tx, o org.Org, a account.Account) (c Case, err error) {
 	now := d.Now()
-	home := a.ID
+	home, bound := a.ID, policy.Facts{} // of a linked account: what holds at home, where its sign-in is, see target.bind
 	if a.Linked() {
 		who, err := account.Lookup(tx, a.Home)
 		if err != nil {
@@ -238,6 +239,13 @@ func (d *Desk) gather(tx sqldb.Tx, o org.Org, a account.Account) (c Case, err er
 		if err != nil {
 			return c, err
 		}
+		held, err := access.Held(tx, at.ID, who.ID, now)
+		if err != nil {
+			return c, err
+		}
+		bound = policy.Facts{Rules: at.Rules, Exempt: who.ExemptUntil, Administrative: slices.ContainsFunc(held, func(role string) bool {
+			return access.Administrative(at.Kind, role)
+		})}
 		c.Home, home = at.Name, who.ID
 		if who.State != account.Active {
 			a.State = who.State
@@ -252,6 +260,10 @@ func (d *Desk) gather(tx sqldb.Tx, o org.Org, a account.Account) (c Case, err er
 		return c, err
 	}
 	c.Facts, c.State, c.ExemptReason = standing(now, o, a, factors, assignments), a.State, a.ExemptReason
+	if f := &c.Facts; c.Home != "" {
+		f.Rules, f.Administrative = bound.Rules.With(f.Rules), f.Administrative || bound.Administrative
+		f.Exempt = earlier(f.Exempt, bound.Exempt)
+	}
 	for _, f := range factors {
 		if f.Kind == factor.Password {
 			c.Password, c.Failures = f.State == factor.Active, f.State == factor.Disabled

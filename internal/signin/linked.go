@@ -8,6 +8,7 @@ import (
 	"doorward/internal/access"
 	"doorward/internal/account"
 	"doorward/internal/audit"
+	"doorward/internal/factor"
 	"doorward/internal/id"
 	"doorward/internal/org"
 	"doorward/internal/policy"
@@ -76,7 +77,10 @@ func (t target) bind(f *policy.Facts) {
 		return
 	}
 	f.Rules = f.Rules.With(t.Org.Rules)
-	if t.Linked.ID != "" && t.Linked.ExemptUntil.Before(f.Exempt) { // an exception at home is none there
+	switch { // an exception at home is none there
+	case t.Delegated:
+		f.Exempt = time.Time{}
+	case t.Linked.ExemptUntil.Before(f.Exempt):
 		f.Exempt = t.Linked.ExemptUntil
 	}
 	for _, role := range t.Roles {
@@ -210,6 +214,18 @@ func (d *Desk) noteVisit(tx sqldb.Tx, a id.Account, o id.Org) error {
 	_, err := tx.Exec(`insert into visits (account_id, org_id, at) values ($1, $2, $3) on conflict (account_id, org_id) do update set at = excluded.at`,
 		a, o, sqldb.Micros(d.Now()))
 	return err
+}
+
+// DueIn tells whether the rules of an organisation ask for more than a session has proved, of who works there by delegation: what the sign-in on
+// the way there would have asked holds as well for who comes with a session from home.
+func (d *Desk) DueIn(ctx context.Context, v Visitor, o org.Org) (bool, error) {
+	f := policy.Facts{Now: d.Now(), Rules: v.Org.Rules, Administrative: v.Administrative(), Exempt: v.Account.ExemptUntil}
+	target{Org: o, Delegated: true}.bind(&f)
+	if slices.Contains(v.Session.AMR, "mfa") && !f.Rules.KeysOnly() {
+		return false, nil
+	}
+	factors, err := factor.List(d.DB.Read(ctx), v.Account.ID)
+	return due(f, v.Session.AMR, len(factor.Seconds(factors, factor.Active)) > 0), err
 }
 
 // due tells whether the rules ask for more than a session has proved: a second factor that was never asked for, or one of a kind that no longer
