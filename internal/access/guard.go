@@ -269,12 +269,15 @@ func RequireOperator(a Actor) error {
 
 // GroupsOnly tells whether the actor sees only those children of the organisation that are in one of their groups. Lists of children
 // filter by it in SQL.
-func (r Rights) GroupsOnly() bool {
+func (r Rights) GroupsOnly() bool { return r.GroupsOnlyTo(OrgView) }
+
+// GroupsOnlyTo is GroupsOnly for a permission other than seeing them.
+func (r Rights) GroupsOnlyTo(p Permission) bool {
 	if r.all {
 		return false
 	}
 	return !slices.ContainsFunc(r.grants, func(g grant) bool {
-		return g.made == nil && table[OrgView][g.column]&below != 0 && (!restricted(g.column) || g.where == below)
+		return g.made == nil && table[p][g.column]&below != 0 && (!restricted(g.column) || g.where == below)
 	})
 }
 

@@ -199,7 +199,6 @@ func People(tx sqldb.Tx, o id.Org, f Filter) (list []Listed, next string, err er
 
 // begin returns what the page comes after: the key of the order and the id of the last row before it.
 func (f Filter) begin(o id.Org, by Order, down bool) (from any, after string, err error) {
-	const last = "\U0010ffff" // after every other text
 	if f.After == "" {
 		switch {
 		case by == BySeen && down:

@@ -108,6 +108,7 @@ func (c *Console) Routes() []Route {
 		{"POST /o/{slug}/groups/{group}/add", access.GroupManage, c.in(access.GroupManage, c.addToGroup)},
 		{"POST /o/{slug}/groups/{group}/remove", access.GroupManage, c.in(access.GroupManage, c.removeFromGroup)},
 		{"POST /o/{slug}/groups/{group}/delete", access.GroupManage, c.in(access.GroupManage, c.deleteGroup)},
+		{"GET /o/{slug}/search", access.OrgView, c.in(access.OrgView, c.search)}, // of each kind as far as there are rights to it
 		{"GET /choose", "", c.own(c.choose)},
 		{"GET /o/{slug}/settings", access.OrgEdit, c.in(access.OrgEdit, c.orgSettings)},
 		{"POST /o/{slug}/settings", access.OrgEdit, c.in(access.OrgEdit, c.editOrg)},
@@ -357,7 +358,7 @@ func (c *Console) base(v visit, name, title string, args ...any) page.Base {
 		Brand:   page.Brand{Name: v.About.Name, Href: v.About.HomePath()},
 		Account: string(v.Account.ID), Org: string(v.About.ID), Location: v.location(),
 		Me: &page.Me{Name: v.Account.Shown(), Email: v.Account.Email, OrgName: v.Visitor.Org.Name, Href: "/me"}}
-	b.Nav, b.Orgs = c.nav(v, name), v.Menu
+	b.Nav, b.Orgs, b.Search = c.nav(v, name), v.Menu, v.path("search")
 	if n := stateNotice(v); n != nil {
 		b.Notices = append(b.Notices, *n)
 	}

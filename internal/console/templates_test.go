@@ -73,6 +73,10 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		b.Form = page.FormOf(url.Values{"name": {"typed"}, "roles": {"core"}}, refusal.All(faults...))
 		return b
 	}
+	sought := func(d searchDoc) *searchDoc {
+		d.Base, d.pages = at(house, "search", "search.title"), c.destinations(visit{About: house})
+		return &d
+	}
 	options := func(keys ...string) (list []page.Option) {
 		for i, k := range keys {
 			list = append(list, page.Option{Value: k, Key: k, Chosen: i == 0})
@@ -105,6 +109,9 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		{Line: 4, Email: "=<b>", Err: refusal.Field("email", "csv.formula", "Column", "email")}, {Line: 5, Err: refusal.Field("text", "csv.quotes")}}
 	docs := map[string][]page.Doc{
 		"login.chooser": {everywhere, searched, two, chooser(placeGroup{"choose.own", []placeRow{{Org: house, Post: leavePath}}})},
+		"search": {sought(searchDoc{}), sought(searchDoc{Query: "zzzz", Unseen: true}), sought(searchDoc{Query: "f", More: "/choose?q=f",
+			People: []personHit{{ada, "/o/contoso/users/x", ""}, {bea, "/o/fabrikam/users/x", "<b>Fabrikam</b>"}, {account.Account{Email: "z@x.example", State: account.Disabled}, "/x", ""}},
+			Orgs:   []placeRow{{Org: below, Href: "/o/fabrikam/"}, {Org: below, Post: enterPath, As: "Bea"}}})},
 		"me": {
 			&profileDoc{Base: own("me"), Person: ada, Languages: options("me.language_org"), Zones: zones("Africa/Cairo", false)},
 			&profileDoc{Base: own("me"), Person: ada, LinkWith: "<b>Contoso</b>", Organisations: []belowRow{

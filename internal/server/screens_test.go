@@ -402,6 +402,8 @@ func (g gallery) customer() {
 	g.see(c, "settings-wrong")
 	c.Open("/o/fabrikam/settings").WaitPage("org.settings").Click("[data-dialog=delete]")
 	g.see(c, "settings-delete")
+	c.Open("/o/fabrikam/search?q=zzz").WaitPage("search")
+	g.see(c, "search-none")
 	c.Open("/o/fabrikam/users").WaitPage("users")
 	g.see(c, "people")
 	c.Open("/o/fabrikam/users?q=zzz").WaitPage("users")
@@ -444,6 +446,11 @@ func (v *village) account(email string) id.Account {
 // The console of an MSP's administrator, at home and inside a customer.
 func (g gallery) msp() {
 	c := g.visitor(g.online(g.ada))
+	c.Open("/o/contoso/").WaitPage("dashboard")
+	searchFor(c, "fa", "Fabrikam")
+	g.see(c, "search-panel")
+	c.Open("/o/contoso/search?q=fa").WaitPage("search")
+	g.see(c, "search")
 	c.Open("/o/contoso/").WaitPage("dashboard")
 	g.see(c, "dashboard-msp")
 	c.Open("/o/contoso/orgs").WaitPage("orgs")

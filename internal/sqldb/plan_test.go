@@ -133,7 +133,7 @@ func mayScan(query, line string) bool {
 		return true
 	case line == "SCAN r", line == "SCAN l": // the outbox's look: a sub-select of one row at most
 		return true
-	case line == "SCAN sifted": // the lists': a sub-select of one page
+	case line == "SCAN sifted", line == "SCAN hits": // the lists' and the search's: sub-selects of one page
 		return true
 	case strings.Contains(query, "from events order by id desc limit 1"): // from the end, and only the first
 		return true
@@ -450,6 +450,16 @@ func (w *walk) places() {
 				_, err = org.Below(tx, "org_2", groups, search, after, 20)
 				w.must(err)
 			}
+		}
+	}
+	for _, top := range []id.Org{w.provider.ID, "org_2", "org_3"} { // below the last there are very many
+		w.must(w.DB.Write(ctx, func(tx sqldb.Tx) error {
+			_, err := tx.Exec(`update seats set used = used + 100000 where org_id in (select id from org_nodes where parent_id = 'org_3')`)
+			return err
+		}))
+		for _, groups := range []id.Account{"", "acc_7"} {
+			_, err := account.Search(tx, top, groups, "name 1", 8)
+			w.must(err)
 		}
 	}
 	_, err := org.Among(tx, "org_2", "acc_7", []id.Org{"org_101", "org_201"})

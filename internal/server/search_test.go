@@ -1,0 +1,136 @@
+package server_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"doorward/internal/access"
+	"doorward/internal/doortest"
+	"doorward/internal/id"
+	"doorward/internal/policy"
+	"doorward/internal/sqldb"
+)
+
+// A search shows each what they may see: pages, people, organisations; and nobody learns what is beside or above them (AT-65, mission D9).
+func TestSearchShowsWhatOneMaySee(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		_, ada := w.enrolled(w.Contoso, "ada@contoso.example", access.Administrator)
+		editor, eddy := w.enrolled(w.Contoso, "eddy@contoso.example", access.Editor)
+		_, bea := w.enrolled(w.Fabrikam, "bea@fabrikam.example", access.Administrator)
+		_, cora := w.enrolled(w.Fabrikam, "cora@fabrikam.example", access.Core)
+		w.Invite(w.Fabrikam, "quinn@fabrikam.example", access.Core)
+		w.Invite(w.Tailspin, "quinn@tailspin.example", access.Core)
+		w.Invite(w.Wingtip, "quinn@wingtip.example", access.Core)
+		w.Invite(w.Contoso, "quinn@contoso.example", access.Viewer)
+		if err := w.DB.Write(t.Context(), func(tx sqldb.Tx) error {
+			_, err := access.Group(tx, w.Clock.Now(), w.Contoso.ID, "north", []id.Org{w.Tailspin.ID}, []id.Account{editor.Account})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		find := func(b *doortest.Browser, at, q string, want ...string) {
+			t.Helper()
+			text := b.Get("/o/" + at + "/search?" + url.Values{"q": {q}}.Encode()).Want("search").ByID("main")
+			for _, one := range []string{"quinn@fabrikam", "quinn@tailspin", "quinn@wingtip", "quinn@contoso", "bea@fabrikam", "Tailspin", "Wingtip", "Fabrikam", "Invite people", "Nothing found"} {
+				wanted := strings.Contains(" "+strings.Join(want, " ")+" ", " "+strings.ReplaceAll(one, " ", "_")+" ")
+				if got := strings.Contains(text, one); got != wanted {
+					t.Errorf("%q at %s: %s is shown: %v, want %v\n%s", q, at, one, got, wanted, text)
+				}
+			}
+		}
+		find(ada, "contoso", "quinn", "quinn@fabrikam", "quinn@tailspin", "quinn@contoso", "Tailspin", "Fabrikam")
+		find(ada, "fabrikam", "quinn", "quinn@fabrikam", "quinn@tailspin", "quinn@contoso", "Tailspin") // the page's own first, without its name
+		find(ada, "contoso", "tails", "Tailspin")
+		find(ada, "contoso", "wing", "Nothing_found")
+		find(ada, "contoso", "inv", "Invite_people")
+		find(eddy, "contoso", "quinn", "quinn@tailspin", "Tailspin") // an Editor: the groups' customers, and not the MSP's own people
+		find(eddy, "contoso", "fab", "Nothing_found")
+		find(bea, "fabrikam", "quinn", "quinn@fabrikam")
+		find(bea, "fabrikam", "tails", "Nothing_found")
+		find(bea, "fabrikam", "cont", "Nothing_found")
+		find(cora, "fabrikam", "quinn", "Nothing_found")
+		find(cora, "fabrikam", "inv", "Nothing_found")
+		find(cora, "fabrikam", "", "")
+
+		for _, q := range []string{"%00", "%ff%fe", strings.Repeat("a", 300)} {
+			if r := ada.Get("/o/contoso/search?q=" + q); r.Status != http.StatusBadRequest {
+				t.Errorf("%q: %d", q, r.Status)
+			}
+		}
+		for _, q := range []string{"%25", "_", "'", "<script>", "\\", strings.Repeat("x ", 90)} {
+			ada.Get("/o/contoso/search?" + url.Values{"q": {q}}.Encode()).Want("search")
+		}
+	})
+}
+
+// Without a second factor nobody below is found: the organisations there may ask for one.
+func TestSearchBelowNeedsSecondFactor(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		w.set(w.Contoso.ID, policy.Settings{SecondFactor: policy.Off})
+		ada := w.Activate(w.Contoso, "ada@contoso.example", access.Administrator)
+		w.Invite(w.Fabrikam, "quinn@fabrikam.example", access.Core)
+		w.Invite(w.Contoso, "quinn@contoso.example", access.Viewer)
+		b := w.Browser()
+		b.Password(ada).Want("dashboard")
+		text := b.Get("/o/contoso/search?q=quinn").Want("search").Text()
+		if !strings.Contains(text, "quinn@contoso") || strings.Contains(text, "quinn@fabrikam") || !strings.Contains(text, "without a second factor") {
+			t.Error(text)
+		}
+	})
+}
+
+// The top bar's search by keyboard alone: Ctrl K, a name, Enter; arrows among the hits; Escape.
+func TestChromeSearch(t *testing.T) {
+	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
+	founded, _ := w.Found()
+	msp := w.Org(access.MSP, founded.Org.ID, "contoso", "Contoso IT")
+	fabrikam := w.Org(access.Customer, msp.ID, "fabrikam", "Fabrikam")
+	w.Org(access.Customer, msp.ID, "fairmont", "Fairmont")
+	ada := w.Enrol(msp, "ada@contoso.example", access.Administrator)
+	w.Invite(fabrikam, "farid@fabrikam.example", access.Core)
+	b := w.Browser()
+	b.SignIn(ada).Want("dashboard")
+	c := w.Chrome(doortest.Desk("en-GB"))
+	c.Become(b)
+	c.Open("/o/contoso/").WaitPage("dashboard")
+	searchFor(c, "fari", "farid@fabrikam.example")
+	c.Press("\r").WaitPage("user")
+	searchFor(c, "fa", "Fairmont")
+	hits := doortest.Eval[int](c, `() => document.querySelectorAll(".found-panel a").length`)
+	if hits < 3 {
+		t.Errorf("%d hits", hits)
+	}
+	press := func(key string) string {
+		return doortest.Eval[string](c, `key => { document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true})); return document.activeElement.textContent }`, key)
+	}
+	if at := press("ArrowDown"); !strings.Contains(at, "farid@") {
+		t.Errorf("the first arrow leads to %q", at)
+	}
+	if at := press("ArrowDown"); !strings.Contains(at, "Fabrikam") {
+		t.Errorf("the second arrow leads to %q", at)
+	}
+	press("Escape")
+	if doortest.Eval[bool](c, `() => !document.querySelector(".found-panel").hidden || !document.activeElement.matches("[data-search]")`) {
+		t.Error("Escape does not close the panel")
+	}
+	if faults := c.Faults(); len(faults) > 0 {
+		t.Error(faults)
+	}
+}
+
+// searchFor types into the top bar's search, which Ctrl K leads to, and waits until its panel shows something.
+func searchFor(c *doortest.Chrome, typed, want string) {
+	c.World.T.Helper()
+	doortest.Eval[bool](c, `() => document.dispatchEvent(new KeyboardEvent("keydown", {key: "k", ctrlKey: true, cancelable: true}))`)
+	c.Press(typed)
+	for range 200 {
+		if strings.Contains(c.Text(".found-panel:not([hidden])"), want) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	c.World.T.Fatalf("%q is not found", want)
+}
