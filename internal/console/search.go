@@ -145,21 +145,28 @@ func (c *Console) findPeople(tx sqldb.Tx, v visit, doc *searchDoc) error {
 	return err
 }
 
+// doings are the pages that the navigation does not have, since they are reached from others.
+func doings(v visit) []doing {
+	return []doing{
+		{access.PeopleInvite, "users.invite.title", "users/invite", "people", ""},
+		{access.PeopleImport, "csv.import.title", "users/import", "people", ""},
+		{access.PeopleExport, "csv.export.title", "users/export", "people", ""},
+		{access.OrgCreate, "org.new.title." + string(v.About.Kind), "orgs/new", "building", access.Customer},
+		{access.RoleDefine, "roles.new", "roles/new", "star", ""},
+	}
+}
+
+type doing struct {
+	permission access.Permission
+	key, path  string
+	icon       string
+	not        access.OrgKind
+}
+
 // destinations are the pages that a search finds by their names: those of the navigation, and what is done from them.
 func (c *Console) destinations(v visit) []page.NavItem {
 	list := c.nav(v, "")
-	for _, d := range []struct {
-		permission access.Permission
-		key, path  string
-		icon       string
-		not        access.OrgKind
-	}{
-		{access.PeopleInvite, "users.invite.title", "users/invite", "people", ""},
-		{access.PeopleImport, "users.import.title", "users/import", "people", ""},
-		{access.PeopleExport, "users.export.title", "users/export", "people", ""},
-		{access.OrgCreate, "org.new.title." + string(v.About.Kind), "orgs/new", "building", access.Customer},
-		{access.RoleDefine, "role.new.title", "roles/new", "star", ""},
-	} {
+	for _, d := range doings(v) {
 		if v.Rights.May(d.permission) && v.About.Kind != d.not {
 			list = append(list, page.NavItem{Key: d.key, Href: v.path(d.path), Icon: d.icon})
 		}

@@ -75,6 +75,9 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 	}
 	sought := func(d searchDoc) *searchDoc {
 		d.Base, d.pages = at(house, "search", "search.title"), c.destinations(visit{About: house})
+		for _, one := range doings(visit{About: house}) {
+			d.pages = append(d.pages, page.NavItem{Key: one.key, Href: one.path, Icon: one.icon})
+		}
 		return &d
 	}
 	options := func(keys ...string) (list []page.Option) {
