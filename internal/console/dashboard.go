@@ -76,7 +76,7 @@ func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) err
 			return err
 		}
 		for _, o := range list {
-			doc.Below = append(doc.Below, orgRow{o})
+			doc.Below = append(doc.Below, orgRow{Listed: o})
 		}
 	}
 	if v.Rights.May(access.PeopleInvite) && account.MayAdd(v.Actor, v.Rights, v.About.Rules) {

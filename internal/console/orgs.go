@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -41,8 +42,15 @@ func (d *orgsDoc) Head(order, label string) *page.Column {
 	return d.head(&d.Base, order, label, order != string(org.ByName))
 }
 
-// orgRow is a line of the list.
-type orgRow struct{ org.Listed }
+// orgRow is a line of the list, or of the tree that the provider's list unfolds into.
+type orgRow struct {
+	org.Listed
+	Toggle string // unfolds what is below it, or folds it; empty: nothing is below
+	Open   bool
+	Child  bool
+	All    string // instead of an organisation: the list of all that are below the one above
+	Of     string // whose
+}
 
 // Seats is its limit and use.
 func (o orgRow) Seats() license.Seats { return license.Seats{Limit: o.Limit, Used: o.Used} }
@@ -80,8 +88,8 @@ func (c *Console) orgs(w http.ResponseWriter, r *http.Request, v visit) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range list {
-		doc.Orgs = append(doc.Orgs, orgRow{o})
+	if err := doc.unfold(tx, list, q["open"], f.Groups); err != nil {
+		return err
 	}
 	groups, err := c.groupsShown(tx, v)
 	if err != nil {
@@ -99,6 +107,48 @@ func (c *Console) orgs(w http.ResponseWriter, r *http.Request, v visit) error {
 		doc.New = v.path("orgs/new")
 	}
 	return c.pages.Render(w, r, http.StatusOK, "orgs", doc)
+}
+
+const (
+	mostOpen     = 10 // branches of the tree at once
+	branchLength = 20
+)
+
+// unfold sets the lines: an MSP whose tenant domain is among the open ones is followed by its customers, the first of them.
+func (d *orgsDoc) unfold(tx sqldb.Tx, list []org.Listed, open []string, groups id.Account) error {
+	open = open[:min(len(open), mostOpen)]
+	for _, o := range list {
+		row := orgRow{Listed: o, Open: slices.Contains(open, o.Slug)}
+		if o.Kind == access.MSP && o.Below > 0 {
+			others := slices.DeleteFunc(slices.Clone(open), func(slug string) bool { return slug == o.Slug })
+			if !row.Open {
+				others = append(others, o.Slug)
+			}
+			row.Toggle = d.unfolded(others) + "#" + o.Slug
+		}
+		d.Orgs = append(d.Orgs, row)
+		if !row.Open || row.Toggle == "" {
+			continue
+		}
+		below, next, err := org.List(tx, o.ID, org.Filter{Groups: groups, Most: branchLength})
+		if err != nil {
+			return err
+		}
+		for _, b := range below {
+			d.Orgs = append(d.Orgs, orgRow{Listed: b, Child: true})
+		}
+		if next != "" {
+			d.Orgs = append(d.Orgs, orgRow{Child: true, All: o.ListPath(), Of: o.Name})
+		}
+	}
+	return nil
+}
+
+// unfolded is the address of the list as it is, with other branches open.
+func (l listing) unfolded(open []string) string {
+	q := maps.Clone(l.query)
+	q["open"] = open
+	return "?" + q.Encode()
 }
 
 // groupsShown returns the groups that a visitor may look into: their own where nothing else is seen.

@@ -290,10 +290,11 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 	list.offer(org.Filter{Kind: access.MSP}, []access.OrgGroup{{ID: id.New[id.Group](ago), Name: "<i>North</i>"}}, []string{"<b>gold</b>"})
 	for i, state := range []access.State{"active", "suspended", "deleting"} {
 		seats := []license.Seats{many, few, full}[i]
-		list.Orgs = append(list.Orgs, orgRow{org.Listed{ID: below.ID, Kind: []access.OrgKind{access.MSP, access.Customer, access.Customer}[i], State: state, Slug: below.Slug,
+		list.Orgs = append(list.Orgs, orgRow{Toggle: []string{"?open=contoso#contoso", "", ""}[i], Open: i == 0, Child: i == 1, Listed: org.Listed{ID: below.ID, Kind: []access.OrgKind{access.MSP, access.Customer, access.Customer}[i], State: state, Slug: below.Slug,
 			Name: below.Name, Created: ago, Limit: seats.Limit, Used: seats.Used, Below: 1204 * i, Tags: []string{"gold & co"}[:min(i, 1)], Health: []org.Health{{}, {People: 4, Covered: 3, Overdue: 1, LastSignIn: ago,
 				Judged: ago}, {Judged: ago}}[i]}})
 	}
+	list.Orgs = append(list.Orgs, orgRow{Toggle: "?open=x", Listed: list.Orgs[0].Listed}, orgRow{Child: true, All: "/o/contoso/orgs", Of: "<b>Contoso</b>"})
 	docs["orgs"] = append(docs["orgs"], list)
 
 	about := at(house, "user", "user.title", "Name", "Ada")

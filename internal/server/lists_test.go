@@ -172,7 +172,17 @@ func TestOrgLists(t *testing.T) {
 		if !regexp.MustCompile(`href="/o/contoso/orgs">2</a>`).MatchString(page.Body) {
 			t.Errorf("the provider does not see how many customers Contoso has: %s", page.Body)
 		}
-		root.Follow("/o/contoso/orgs").Want("orgs")
+		tree := root.Follow("?open=contoso#contoso").Want("orgs")
+		for _, path := range []string{"/o/fabrikam/", "/o/tailspin/"} {
+			if !strings.Contains(tree.Body, `href="`+path+`"`) {
+				t.Errorf("the unfolded MSP does not show %s", path)
+			}
+		}
+		if strings.Contains(tree.Body, "/o/wingtip/") || strings.Contains(root.Get("/o/acme/orgs?open=fabrikam&open=no-such&open="+strings.Repeat("x", 500)).Want("orgs").Body, "/o/fabrikam/") {
+			t.Error("more is unfolded than the MSP")
+		}
+		root.Get("/o/acme/orgs?open=contoso").Follow("?#contoso").Want("orgs") // folded again
+		root.Get("/o/contoso/orgs").Want("orgs")
 		w.Exec(`delete from org_health`)
 		w.Exec(`insert into org_health (org_id, people, covered, pending, overdue, exempt, last_sign_in_at, deadline_at, judged_at) values ($1, 8, 6, 0, 2, 0, $2, 0, $2)`, w.Fabrikam.ID,
 			sqldb.Micros(w.Clock.Now().Add(-time.Hour)))

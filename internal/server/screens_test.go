@@ -475,6 +475,8 @@ func (g gallery) provider() {
 	c := g.visitor(g.online(g.rita))
 	c.Open("/o/acme/").WaitPage("dashboard")
 	g.see(c, "dashboard-provider")
+	c.Open("/o/acme/orgs?open=contoso").WaitPage("orgs")
+	g.see(c, "organisations-tree")
 	c.Open("/o/acme/orgs").WaitPage("orgs")
 	g.see(c, "organisations")
 	c.Open("/o/acme/orgs/new").WaitPage("org.new")
