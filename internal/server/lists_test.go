@@ -16,7 +16,7 @@ import (
 	"doorward/internal/sqldb"
 )
 
-// What no page of ours asks a list for is refused with our own page and a sentence, and never reaches the database.
+// What no page of ours asks a list for is refused with our own page and a sentence, and never reaches the database (AT-75).
 func TestListsRefuse(t *testing.T) {
 	eachTown(t, func(t *testing.T, w *town) {
 		_, ada := w.enrolled(w.Contoso, "ada@contoso.example", access.Administrator)
