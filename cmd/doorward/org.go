@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"doorward/internal/access"
+	"doorward/internal/account"
 	"doorward/internal/id"
 	"doorward/internal/license"
 	"doorward/internal/locale"
@@ -18,10 +19,12 @@ type orgCommand struct {
 	Create orgCreateCommand `cmd:"" help:"Create an organisation."`
 	List   orgListCommand   `cmd:"" help:"List all organisations."`
 	Set    orgSetCommand    `cmd:"" help:"Change an organisation."`
+	Brand  orgBrandCommand  `cmd:"" help:"Set an organisation's logo and accent colour."`
 
 	Suspend orgSuspendCommand `cmd:"" help:"Shut an organisation: everybody is signed out, nobody signs in."`
 	Resume  orgResumeCommand  `cmd:"" help:"Open a suspended organisation again."`
 	Delete  orgDeleteCommand  `cmd:"" help:"Delete an organisation with all its people, after a waiting time."`
+	Move    orgMoveCommand    `cmd:"" help:"Move a customer to another MSP at once, without anybody's confirmation. Everyone concerned is told."`
 	Keep    orgKeepCommand    `cmd:"" help:"Keep an organisation whose waiting time is not over."`
 }
 
@@ -38,6 +41,7 @@ type orgLine struct {
 	TimeZone string          `json:"time_zone"`
 	Limit    *int            `json:"seat_limit"` // null: none
 	Used     int             `json:"seats_used"`
+	Admin    *invited        `json:"admin,omitempty"` // invited with it
 }
 
 func lineOf(o org.Org, parent string, s license.Seats) orgLine {
@@ -57,14 +61,18 @@ func (l orgLine) seats() string {
 }
 
 type orgCreateCommand struct {
-	Kind     string `required:"" enum:"msp,customer" help:"msp or customer."`
-	Parent   string `required:"" placeholder:"SLUG" help:"Tenant domain of the organisation above: the provider, or a customer's MSP."`
-	Slug     string `required:"" help:"Tenant domain: lower-case letters, digits, dots and hyphens."`
-	Name     string `required:"" help:"Name that people see."`
-	Setup    string `enum:"done" default:"done" help:"done: the organisation does not start with Initial Setup."`
-	Language string `help:"en, de or fr; the parent's by default."`
-	TimeZone string `name:"time-zone" help:"Such as Europe/Berlin; the parent's by default."`
-	JSON     bool   `help:"Write JSON."`
+	Kind      string     `required:"" enum:"msp,customer" help:"msp or customer."`
+	Parent    string     `required:"" placeholder:"SLUG" help:"Tenant domain of the organisation above: the provider, or a customer's MSP."`
+	Slug      string     `required:"" help:"Tenant domain: lower-case letters, digits, dots and hyphens."`
+	Name      string     `required:"" help:"Name that people see."`
+	Setup     string     `enum:"done" default:"done" help:"done: the organisation does not start with Initial Setup."`
+	Language  string     `help:"en, de or fr; the parent's by default."`
+	TimeZone  string     `name:"time-zone" help:"Such as Europe/Berlin; the parent's by default."`
+	Country   string     `help:"Two letters, such as DE."`
+	Tag       []string   `help:"A tag; may be given several times." sep:"none"`
+	SeatLimit *seatLimit `name:"seat-limit" placeholder:"N" help:"How many people may have an account, or none for no limit; 5 for a customer and none for an MSP by default."`
+	Admin     string     `placeholder:"EMAIL" help:"Invite the first administrator."`
+	JSON      bool       `help:"Write JSON."`
 }
 
 // Run makes one organisation.
@@ -78,19 +86,32 @@ func (c *orgCreateCommand) Run(ctx context.Context, t *terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	o, err := h.Directory.CreateOrg(ctx, operator(), org.New{Kind: access.OrgKind(c.Kind), Parent: parent.ID, Slug: c.Slug, Name: c.Name,
-		Language: locale.Language(c.Language), TimeZone: c.TimeZone})
+	n := account.NewOrg{Admin: c.Admin, Seats: (*int)(c.SeatLimit), New: org.New{Kind: access.OrgKind(c.Kind), Parent: parent.ID, Slug: c.Slug, Name: c.Name,
+		Language: locale.Language(c.Language), TimeZone: c.TimeZone, Country: c.Country, Tags: c.Tag}}
+	made, err := h.Directory.Establish(ctx, operator(), n)
 	if err != nil {
 		return err
 	}
+	o := made.Org
 	seats, err := license.SeatsOf(h.DB.Read(ctx), o.ID)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return t.json(lineOf(o, parent.Slug, seats))
+	link := ""
+	if made.Admin.Email != "" {
+		link = t.link(made.Admin.Token)
 	}
-	return t.say("%s is there, with its sign-in page at %s.", o.Name, t.address(o.SignInPath()))
+	if c.JSON {
+		l := lineOf(o, parent.Slug, seats)
+		if link != "" {
+			l.Admin = &invited{Email: made.Admin.Email, Account: made.Admin.Account, Link: link}
+		}
+		return t.json(l)
+	}
+	if err := t.say("%s is there, with its sign-in page at %s.", o.Name, t.address(o.SignInPath())); err != nil || link == "" {
+		return err
+	}
+	return t.say("%s is invited: %s", made.Admin.Email, link)
 }
 
 type orgListCommand struct {
@@ -131,8 +152,17 @@ func (c *orgListCommand) Run(ctx context.Context, t *terminal) (err error) {
 }
 
 type orgSetCommand struct {
-	Slug      string    `arg:"" help:"Tenant domain."`
-	SeatLimit seatLimit `name:"seat-limit" required:"" placeholder:"N" help:"How many people may have an account, or none for no limit."`
+	Slug      string     `arg:"" help:"Tenant domain."`
+	SeatLimit *seatLimit `name:"seat-limit" placeholder:"N" help:"How many people may have an account, or none for no limit."`
+	SeatPool  *seatLimit `name:"seat-pool" placeholder:"N" help:"What the limits of an MSP's customers together never exceed, or none for no pool."`
+}
+
+// Validate refuses a change of nothing.
+func (c *orgSetCommand) Validate() error {
+	if c.SeatLimit == nil && c.SeatPool == nil {
+		return errors.New("missing flags: --seat-limit or --seat-pool")
+	}
+	return nil
 }
 
 // seatLimit is a number of seats, or "none".
@@ -159,7 +189,22 @@ func (c *orgSetCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return err
 	}
 	defer leave(&err)
-	if err := h.Directory.SetSeats(ctx, operator(), o.ID, int(c.SeatLimit)); err != nil {
+	if c.SeatPool != nil {
+		if err := h.Directory.SetPool(ctx, operator(), o.ID, int(*c.SeatPool)); err != nil {
+			return err
+		}
+		pool, err := license.PoolOf(h.DB.Read(ctx), o.ID)
+		if err != nil {
+			return err
+		}
+		if err := t.say("%s: given out of the pool: %s.", o.Slug, poolText(pool)); err != nil {
+			return err
+		}
+	}
+	if c.SeatLimit == nil {
+		return nil
+	}
+	if err := h.Directory.SetSeats(ctx, operator(), o.ID, int(*c.SeatLimit)); err != nil {
 		return err
 	}
 	seats, err := license.SeatsOf(h.DB.Read(ctx), o.ID)
@@ -167,6 +212,13 @@ func (c *orgSetCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return err
 	}
 	return t.say("%s: seats in use: %s.", o.Slug, lineOf(o, "", seats).seats())
+}
+
+func poolText(p license.Pool) string {
+	if p.Size == license.Unlimited {
+		return fmt.Sprintf("%d, no pool", p.Given)
+	}
+	return fmt.Sprintf("%d of %d", p.Given, p.Size)
 }
 
 // oneOrg is what the commands on one organisation have in common.
@@ -230,4 +282,27 @@ type orgKeepCommand struct{ oneOrg }
 // Run cancels the deletion.
 func (c *orgKeepCommand) Run(ctx context.Context, t *terminal) error {
 	return c.do(ctx, t, func(h *server.House, o org.Org) error { return h.Directory.CancelDeletion(ctx, operator(), o.ID) })
+}
+
+type orgMoveCommand struct {
+	oneOrg
+	To     string `required:"" placeholder:"SLUG" help:"Tenant domain of the MSP that it comes to."`
+	Reason string `required:"" help:"Why; it stands in the audit log of all sides."`
+}
+
+// Run moves. The provider's administrators start a move in the console, where every side confirms it; this is for an MSP that is not there any more to do so.
+func (c *orgMoveCommand) Run(ctx context.Context, t *terminal) (err error) {
+	h, o, leave, err := t.at(ctx, c.Slug)
+	if err != nil {
+		return err
+	}
+	defer leave(&err)
+	if err := h.Directory.MoveNow(ctx, operator(), o.ID, account.Started{To: c.To, Reason: c.Reason, Confirm: o.Slug}); err != nil {
+		return err
+	}
+	to, err := t.org(ctx, h, c.To)
+	if err != nil {
+		return err
+	}
+	return t.say("%s: under %s.", o.Slug, to.Slug)
 }

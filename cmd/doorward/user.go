@@ -20,6 +20,7 @@ import (
 	"doorward/internal/id"
 	"doorward/internal/locale"
 	"doorward/internal/org"
+	"doorward/internal/refusal"
 	"doorward/internal/server"
 )
 
@@ -30,6 +31,8 @@ type userCommand struct {
 	List    userListCommand    `cmd:"" help:"List an organisation's people."`
 	Disable userDisableCommand `cmd:"" help:"Shut an account: its sessions and links end at once."`
 	Enable  userEnableCommand  `cmd:"" help:"Open a disabled account again."`
+	Delete  userDeleteCommand  `cmd:"" help:"Take someone out: shut at once, gone after 7 days; who was never active is gone at once."`
+	Keep    userKeepCommand    `cmd:"" help:"Keep someone whose 7 days are not over."`
 	Explain userExplainCommand `cmd:"" help:"Say whether someone can sign in now, why not, and where the rule is set."`
 	Reset   userResetCommand   `cmd:"" name:"reset-factors" help:"Take away someone's second factors; the next sign-in sets up a new one."`
 }
@@ -242,7 +245,7 @@ func (c *userExportCommand) Run(ctx context.Context, t *terminal) (err error) {
 			columns = append(columns, account.Column(text))
 		}
 	}
-	return h.Directory.Export(ctx, operator(), o.ID, columns, func() io.Writer { return t.out })
+	return h.Directory.Export(ctx, operator(), o.ID, account.Filter{}, columns, func() io.Writer { return t.out })
 }
 
 type userListCommand struct {
@@ -335,8 +338,15 @@ func (u oneUser) do(ctx context.Context, t *terminal, operation func(*server.Hou
 	if err := operation(h, operator(), o, a); err != nil {
 		return err
 	}
-	if a, err = account.Find(h.DB.Read(ctx), o.ID, a.ID); err != nil {
+	email := a.Email
+	a, err = account.Find(h.DB.Read(ctx), o.ID, a.ID)
+	switch {
+	case refusal.Is(err, refusal.NotFound):
+		return t.say("%s in %s: gone.", email, o.Slug)
+	case err != nil:
 		return err
+	case a.State == account.Deleting:
+		return t.say("%s in %s: deleting, goes on %s.", a.Email, o.Slug, a.DeleteAt.In(o.Location()).Format("2006-01-02 15:04 MST"))
 	}
 	return t.say("%s in %s: %s.", a.Email, o.Slug, a.State)
 }
@@ -373,6 +383,28 @@ type userEnableCommand struct {
 func (c *userEnableCommand) Run(ctx context.Context, t *terminal) error {
 	return c.do(ctx, t, func(h *server.House, by access.Actor, o org.Org, a account.Account) error {
 		return h.Directory.Enable(ctx, by, o.ID, a.ID)
+	})
+}
+
+type userDeleteCommand struct {
+	oneUser
+}
+
+// Run starts the waiting time; who was never active is gone at once.
+func (c *userDeleteCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, func(h *server.House, by access.Actor, o org.Org, a account.Account) error {
+		return h.Directory.Delete(ctx, by, o.ID, a.ID)
+	})
+}
+
+type userKeepCommand struct {
+	oneUser
+}
+
+// Run ends the waiting time.
+func (c *userKeepCommand) Run(ctx context.Context, t *terminal) error {
+	return c.do(ctx, t, func(h *server.House, by access.Actor, o org.Org, a account.Account) error {
+		return h.Directory.Keep(ctx, by, o.ID, a.ID)
 	})
 }
 

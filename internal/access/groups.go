@@ -73,7 +73,8 @@ func DeleteGroup(tx sqldb.Tx, org id.Org, group id.Group) error {
 // AddCustomer puts an organisation into a group. Only a child of the group's organisation gets in: for any other, and for what does not
 // exist, it returns a Forbidden refusal. False means that it was there already.
 func AddCustomer(tx sqldb.Tx, org id.Org, group id.Group, customer id.Org) (bool, error) {
-	child, err := sqldb.One(tx, sqldb.Value[int], `select count(*) from org_nodes where id = $1 and parent_id = $2`, customer, org)
+	// The updated row is the lock: it does not move away meanwhile.
+	child, err := tx.Exec(`update org_nodes set rev = rev + 1 where id = $1 and parent_id = $2`, customer, org)
 	if err != nil {
 		return false, err
 	}

@@ -25,7 +25,8 @@ type Guard struct {
 type grant struct {
 	column
 	where scope
-	made  *Role // the own role that it is; nil for a built-in one
+	made  *Role     // the own role that it is; nil for a built-in one
+	until time.Time // when the assignment ends; zero: never
 }
 
 // gives tells whether the role gives a permission here.
@@ -63,22 +64,23 @@ func (g Guard) Rights(tx sqldb.Tx, a Actor, org id.Org) (Rights, error) {
 		key     string
 		depth   int64
 		grouped int64
+		until   time.Time
 	}
 	list, err := sqldb.All(tx, func(row sqldb.Row) (f found, err error) {
 		var permissions, reach string
-		err = row(&f.Kind, &f.key, &f.depth, &f.grouped, &f.Org, &f.Name, &f.NameKey, &permissions, &reach, &f.Rev, sqldb.Time(&f.Created))
+		err = row(&f.Kind, &f.key, &f.depth, &f.grouped, &f.Org, &f.Name, &f.NameKey, &permissions, &reach, &f.Rev, sqldb.Time(&f.Created), sqldb.Time(&f.until))
 		f.ID, f.Permissions, f.Below = id.Role(f.key), readPermissions(permissions), reach == "below"
 		return f, err
 	}, `select n.kind, s.role, t.depth,
 		(select count(*) from org_group_accounts ga join org_group_orgs go on go.group_id = ga.group_id
 		  where ga.account_id = $1 and ga.org_id = s.org_id and go.member_id = $2),
 		coalesce(r.org_id, ''), coalesce(r.name, ''), coalesce(r.name_key, ''), coalesce(r.permissions, ''), coalesce(r.reach, ''), coalesce(r.rev, 0),
-		coalesce(r.created_at, 0)
+		coalesce(r.created_at, 0), s.expires_at
 		from assignments s join org_nodes n on n.id = s.org_id join org_tree t on t.ancestor_id = s.org_id and t.org_id = $2
 		left join roles r on r.id = s.role and r.org_id = s.org_id
 		where s.account_id = $1 and (s.expires_at = 0 or s.expires_at > $3) and n.state <> 'suspended'
 		union all
-		select '', id, -1, 0, org_id, name, name_key, permissions, reach, rev, created_at from roles where org_id = $2
+		select '', id, -1, 0, org_id, name, name_key, permissions, reach, rev, created_at, 0 from roles where org_id = $2
 		order by 3, 7, 2`,
 		account, org, sqldb.Micros(g.Now()))
 	if err != nil {
@@ -92,7 +94,7 @@ func (g Guard) Rights(tx sqldb.Tx, a Actor, org id.Org) (Rights, error) {
 			r.Own = append(r.Own, made)
 			continue
 		}
-		gr := grant{column: column{f.Kind, f.key}, where: own}
+		gr := grant{column: column{f.Kind, f.key}, where: own, until: f.until}
 		bound := restricted(gr.column)
 		if IsOwn(f.key) {
 			if made.Org == "" { // no such role any more
@@ -127,6 +129,20 @@ func (r Rights) May(p Permission) bool {
 // Delegated tells whether the rights come from an ancestor organisation alone.
 func (r Rights) Delegated() bool {
 	return !r.all && len(r.grants) > 0 && !slices.ContainsFunc(r.grants, func(g grant) bool { return g.where == own })
+}
+
+// Until returns when the last of the roles ends that the rights come from; the zero time when one of them never does.
+func (r Rights) Until() time.Time {
+	var last time.Time
+	for _, g := range r.grants {
+		if g.until.IsZero() {
+			return g.until
+		}
+		if g.until.After(last) {
+			last = g.until
+		}
+	}
+	return last
 }
 
 // Roles returns the role keys that the rights come from, those held in the organisation itself first.
@@ -225,6 +241,19 @@ func (r Rights) MayCreate(kind OrgKind) bool {
 		return kind == Customer && r.May(OrgCreate)
 	}
 	return false
+}
+
+// OfCreated returns the rights in an organisation of that kind that the actor makes under this one. Groups do not count yet: who may make one furnishes
+// it, though they may not find it again before it is in a group of theirs.
+func (r Rights) OfCreated(kind OrgKind) Rights {
+	made := Rights{Org: Node{Parent: r.Org.ID, Kind: kind, State: Active}, all: r.all}
+	for _, g := range r.grants {
+		if g.made == nil || g.made.Below {
+			g.where = below
+			made.grants = append(made.grants, g)
+		}
+	}
+	return made
 }
 
 // Require returns nil when the actor has the permission in org; else a NotFound refusal when the actor may not even see the

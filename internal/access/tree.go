@@ -64,6 +64,24 @@ func Above(tx sqldb.Tx, ancestor, org id.Org) (bool, error) {
 	return n > 0, err
 }
 
+// Reattach puts an organisation that has none below it under another parent; it leaves the groups of the old one. False means that it is not under the
+// first one. The caller has locked all three.
+func Reattach(tx sqldb.Tx, org, from, to id.Org) (bool, error) {
+	n, err := tx.Exec(`update org_nodes set parent_id = $1 where id = $2 and parent_id = $3`, to, org, from)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if _, err := tx.Exec(`delete from org_tree where org_id = $1 and depth > 0`, org); err != nil {
+		return false, err
+	}
+	if _, err := tx.Exec(`insert into org_tree (ancestor_id, org_id, depth)
+		select ancestor_id, $1, depth + 1 from org_tree where org_id = $2`, org, to); err != nil {
+		return false, err
+	}
+	_, err = tx.Exec(`delete from org_group_orgs where member_id = $1`, org)
+	return err == nil, err
+}
+
 // SetState changes an organisation's state from one to another; false means that it was not in the first one.
 func SetState(tx sqldb.Tx, org id.Org, from, to State) (bool, error) {
 	n, err := tx.Exec(`update org_nodes set state = $1 where id = $2 and state = $3`, to, org, from)

@@ -4,6 +4,8 @@
 //	              │  └── Withdraw: the row is gone     (enabled again: invited, when it was never activated)
 //	              └── Resend: a new link, the old one dead
 //
+// Who is deleted is in a fourth state first, see delete.go.
+//
 // Each operation is a method of Directory: one transaction with its rights, its event and its mail.
 package account
 
@@ -33,7 +35,11 @@ const (
 	Invited  State = "invited"
 	Active   State = "active"
 	Disabled State = "disabled"
+	Deleting State = "deleting" // until Account.DeleteAt
 )
+
+// shut tells whether nobody gets in, and nothing is mailed to get in with.
+func (s State) shut() bool { return s == Disabled || s == Deleting }
 
 // Account is one person's way into one organisation.
 type Account struct {
@@ -57,6 +63,8 @@ type Account struct {
 	Home         id.Account // of a linked account: where its password and factors are, in an organisation above
 	ExemptUntil  time.Time  // an exception from the second factor ends then; zero: none
 	ExemptReason string
+
+	DeleteAt time.Time // in the state Deleting: when the account goes
 }
 
 // Linked tells whether the account has its home in an organisation above.
@@ -71,12 +79,12 @@ func (a Account) Shown() string {
 }
 
 const columns = `id, org_id, email, email_key, username, name, language, time_zone, state, created_at, invited_at, activated_at,
-	last_sign_in_at, link_used_at, offers, offered_at, home_id, exempt_until, exempt_reason`
+	last_sign_in_at, link_used_at, offers, offered_at, home_id, exempt_until, exempt_reason, delete_at`
 
 func scan(row sqldb.Row) (a Account, err error) {
 	return a, row(&a.ID, &a.Org, &a.Email, &a.EmailKey, sqldb.Text(&a.Username), &a.Name, &a.Language, &a.TimeZone, &a.State,
 		sqldb.Time(&a.Created), sqldb.Time(&a.InvitedAt), sqldb.Time(&a.Activated), sqldb.Time(&a.LastSignIn), sqldb.Time(&a.LinkUsed),
-		&a.Offers, sqldb.Time(&a.OfferedAt), sqldb.Text(&a.Home), sqldb.Time(&a.ExemptUntil), &a.ExemptReason)
+		&a.Offers, sqldb.Time(&a.OfferedAt), sqldb.Text(&a.Home), sqldb.Time(&a.ExemptUntil), &a.ExemptReason, sqldb.Time(&a.DeleteAt))
 }
 
 func found(a Account, err error) (Account, error) {
@@ -153,6 +161,7 @@ type Directory struct {
 	Now    func() time.Time
 
 	Breached *factor.Breached // nil: none
+	Press    *org.Press       // for logos
 }
 
 // checkPersonName returns a person's name without outer space, or a refusal at the field "name".

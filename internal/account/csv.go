@@ -396,7 +396,7 @@ func (k *intake) add(tx sqldb.Tx, n *newcomer, later bool) error {
 			return n.refuse(err)
 		}
 	}
-	if err := license.TakeSeat(tx, k.org.ID); err != nil {
+	if err := license.TakeSeat(tx, k.d.Now(), k.org.ID); err != nil {
 		return n.refuse(err)
 	}
 	now, a := k.d.Now(), n.account
@@ -404,6 +404,7 @@ func (k *intake) add(tx sqldb.Tx, n *newcomer, later bool) error {
 	if err := insert(tx, a); err != nil {
 		return err
 	}
+	n.account.ID = a.ID
 	for _, role := range n.roles {
 		if err := access.Assign(tx, now, k.org.ID, a.ID, role, n.expires); err != nil {
 			return err
@@ -435,10 +436,10 @@ func (k *intake) add(tx sqldb.Tx, n *newcomer, later bool) error {
 // perPage is how many people an export reads at a time.
 const perPage = 200
 
-// Export writes an organisation's people as CSV, oldest first: a head, then a line for each person. No secret is among the columns, and no cell is a
-// formula to a spreadsheet. It is an event, and needs a fresh proof; open is called once both are given, and says where to. The work is that of a page
+// Export writes the people of an organisation whom a filter finds as CSV, in its order: a head, then a line for each person. No secret is among the
+// columns, and no cell is a formula to a spreadsheet. It is an event, and needs a fresh proof; open is called once both are given, and says where to. The work is that of a page
 // of people at a time, and ends when the right does.
-func (d *Directory) Export(ctx context.Context, actor access.Actor, o id.Org, columns []Column, open func() io.Writer) error {
+func (d *Directory) Export(ctx context.Context, actor access.Actor, o id.Org, f Filter, columns []Column, open func() io.Writer) error {
 	if len(columns) == 0 {
 		return refusal.Field("columns", "csv.column_none")
 	}
@@ -446,6 +447,12 @@ func (d *Directory) Export(ctx context.Context, actor access.Actor, o id.Org, co
 		return refusal.Field("columns", "csv.column_unknown")
 	}
 	columns = slices.DeleteFunc(slices.Clone(Columns), func(c Column) bool { return !slices.Contains(columns, c) })
+	if f.After, f.Most = "", perPage; f.Order == "" {
+		f.Order = ByCreated
+	}
+	if _, _, err := pageOf(d.DB.Read(ctx), o, f); err != nil {
+		return err
+	}
 	err := d.Book.Do(ctx, actor, audit.PeopleExported, func(tx sqldb.Tx) error {
 		if _, err := d.Guard.Require(tx, actor, access.PeopleExport, o); err != nil {
 			return err
@@ -454,7 +461,7 @@ func (d *Directory) Export(ctx context.Context, actor access.Actor, o id.Org, co
 			return err
 		}
 		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.PeopleExported, Actor: actor, Target: audit.TargetOf(o),
-			Data: map[string]any{"columns": columns}})
+			Data: map[string]any{"columns": columns, "narrowed": f.narrow()}})
 	})
 	if err != nil {
 		return err
@@ -468,7 +475,7 @@ func (d *Directory) Export(ctx context.Context, actor access.Actor, o id.Org, co
 	if err := w.Write(head); err != nil {
 		return err
 	}
-	for f := (Filter{Order: ByCreated, Most: perPage}); ; {
+	for {
 		read := d.DB.Read(ctx)
 		if _, err := d.Guard.Require(read, actor, access.PeopleExport, o); err != nil {
 			return err

@@ -135,7 +135,7 @@ func (d *Directory) addImported(tx sqldb.Tx, a Account, roles []string) error {
 			return refusal.Field("username", "username.taken")
 		}
 	}
-	if err := license.TakeSeat(tx, a.Org); err != nil {
+	if err := license.TakeSeat(tx, d.Now(), a.Org); err != nil {
 		return err
 	}
 	if err := insert(tx, a); err != nil {

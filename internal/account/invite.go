@@ -153,25 +153,30 @@ func (d *Directory) invite(tx sqldb.Tx, actor access.Actor, o id.Org, in Invitat
 	if _, err := d.checkGroups(tx, actor, o, in.Groups); err != nil {
 		return err
 	}
-	there, err := sqldb.All(tx, scan, `select `+columns+` from accounts where org_id = $1 and email_key = $2`, o, email.Key)
+	to, err := org.Find(tx, o)
+	if err != nil {
+		return err
+	}
+	return d.enter(tx, actor, rights, to, in, email, r)
+}
+
+// enter makes the account of somebody invited and mails the link; the rights are checked.
+func (d *Directory) enter(tx sqldb.Tx, actor access.Actor, rights access.Rights, to org.Org, in Invitation, email Email, r *Outcome) error {
+	there, err := sqldb.All(tx, scan, `select `+columns+` from accounts where org_id = $1 and email_key = $2`, to.ID, email.Key)
 	if err != nil {
 		return err
 	}
 	if len(there) > 0 {
 		return refusal.Field("emails", "email.there_"+string(there[0].State))
 	}
-	to, err := org.Find(tx, o)
-	if err != nil {
-		return err
-	}
 	if err := requireAdd(actor, rights, to.Rules); err != nil {
 		return err
 	}
-	if err := license.TakeSeat(tx, o); err != nil {
+	if err := license.TakeSeat(tx, d.Now(), to.ID); err != nil {
 		return err
 	}
 	now := d.Now()
-	a := Account{ID: id.New[id.Account](now), Org: o, Email: email.Text, EmailKey: email.Key, Language: in.Language, State: Invited, Created: now, InvitedAt: now}
+	a := Account{ID: id.New[id.Account](now), Org: to.ID, Email: email.Text, EmailKey: email.Key, Language: in.Language, State: Invited, Created: now, InvitedAt: now}
 	if err := insert(tx, a); err != nil {
 		if sqldb.Unique(err) {
 			return refusal.Field("emails", "email.there_invited")
@@ -179,12 +184,12 @@ func (d *Directory) invite(tx sqldb.Tx, actor access.Actor, o id.Org, in Invitat
 		return err
 	}
 	for _, role := range in.Roles {
-		if err := access.Assign(tx, now, o, a.ID, role, in.Expires); err != nil {
+		if err := access.Assign(tx, now, to.ID, a.ID, role, in.Expires); err != nil {
 			return err
 		}
 	}
 	for _, g := range in.Groups {
-		if _, err := access.AddPerson(tx, o, g, a.ID); err != nil {
+		if _, err := access.AddPerson(tx, to.ID, g, a.ID); err != nil {
 			return err
 		}
 	}
@@ -195,7 +200,7 @@ func (d *Directory) invite(tx sqldb.Tx, actor access.Actor, o id.Org, in Invitat
 	if len(in.Groups) > 0 {
 		facts["groups"] = in.Groups
 	}
-	if err := audit.Record(tx, now, audit.Event{Org: o, Action: audit.AccountInvited, Actor: actor, Target: audit.TargetOf(a.ID),
+	if err := audit.Record(tx, now, audit.Event{Org: to.ID, Action: audit.AccountInvited, Actor: actor, Target: audit.TargetOf(a.ID),
 		Data: facts, Person: map[string]any{"email": a.Email}}); err != nil {
 		return err
 	}
@@ -288,7 +293,7 @@ func (d *Directory) Found(ctx context.Context, actor access.Actor, name, slug, e
 		if err := license.Open(tx, o.ID, o.Kind); err != nil {
 			return err
 		}
-		if err := license.TakeSeat(tx, o.ID); err != nil {
+		if err := license.TakeSeat(tx, d.Now(), o.ID); err != nil {
 			return err
 		}
 		a := Account{ID: id.New[id.Account](now), Org: o.ID, Email: address.Text, EmailKey: address.Key, State: Invited, Created: now, InvitedAt: now}
@@ -317,27 +322,6 @@ func (d *Directory) Found(ctx context.Context, actor access.Actor, name, slug, e
 		return Founded{}, err
 	}
 	return f, nil
-}
-
-// SetSeats changes an organisation's seat limit; license.Unlimited takes it away.
-func (d *Directory) SetSeats(ctx context.Context, actor access.Actor, o id.Org, limit int) error {
-	if limit < 0 && limit != license.Unlimited || limit > 1_000_000 {
-		return refusal.Field("seat_limit", "seats.form")
-	}
-	return d.Book.Do(ctx, actor, audit.SeatsChanged, func(tx sqldb.Tx) error {
-		if _, err := d.Guard.Require(tx, actor, access.SeatsSet, o); err != nil {
-			return err
-		}
-		before, err := license.SeatsOf(tx, o)
-		if err != nil {
-			return err
-		}
-		if err := license.SetLimit(tx, o, limit); err != nil {
-			return err
-		}
-		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SeatsChanged, Actor: actor, Target: audit.TargetOf(o),
-			Data: map[string]any{"before": before.Limit, "after": limit}})
-	})
 }
 
 // Resend mails a pending account a new link; the old one dies. The operator is given the secret.
@@ -387,7 +371,7 @@ func (d *Directory) Withdraw(ctx context.Context, actor access.Actor, o id.Org, 
 		if n == 0 {
 			return refusal.New(refusal.Conflict, "account.not_pending")
 		}
-		if err := license.ReturnSeat(tx, o); err != nil {
+		if err := license.ReturnSeat(tx, d.Now(), o); err != nil {
 			return err
 		}
 		return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.AccountWithdrawn, Actor: actor, Target: audit.TargetOf(a),

@@ -30,6 +30,8 @@ const (
 	Setup    Purpose = "setup"  // a new password, and on to a second factor
 	NotMe    Purpose = "not-me" // the answer to a warning
 	Join     Purpose = "join"   // an account of its own becomes a linked one; no mail carries it
+
+	ConfirmEmail Purpose = "confirm-email" // a new address is its holder's
 )
 
 // traits is what sets a purpose apart.
@@ -45,6 +47,8 @@ var purposes = map[Purpose]traits{
 	Setup:    {prefix: "dwp_", state: Active},
 	NotMe:    {prefix: "dwn_", state: Active, lasts: true},
 	Join:     {prefix: "dwl_", state: Active},
+
+	ConfirmEmail: {prefix: "dwe_", state: Active},
 }
 
 // Path is the path of the page that a token opens.
@@ -61,7 +65,7 @@ type link struct {
 	State   string // open, used, void
 	Seq     int64
 	Expires time.Time
-	About   string // with NotMe: what it takes away again, see warnedOf
+	About   string // with NotMe: what it takes away again, see warnedOf; with ConfirmEmail: the new address
 }
 
 const linkColumns = `id, org_id, account_id, purpose, state, seq, expires_at, about`
@@ -166,7 +170,7 @@ func (d *Directory) open(tx sqldb.Tx, p Purpose, token secret.Text) (Opened, err
 		return op, err
 	}
 	op.Good = l.State == "open" && (is.lasts || !void) && d.Now().Before(l.Expires) && op.Account.State == is.state &&
-		(p == NotMe || !op.Account.Linked())
+		(p == NotMe || p == ConfirmEmail || !op.Account.Linked())
 	op.Done = p == Activate && op.Account.State == Active && l.State == "used"
 	held, err := access.Held(tx, l.Org, l.Account, d.Now())
 	op.MinPass = op.Org.Rules.MinLength(administrative(op.Org.Kind, held), d.Now())
@@ -190,7 +194,7 @@ func Personal(o org.Org, a Account) []string {
 	return []string{a.Email, a.Name, a.Username, o.Name, o.Slug, "doorward"}
 }
 
-// Use spends a link of any purpose but NotMe and Join: the account gets the password and, with Activate, becomes active. It does not sign in. Of
+// Use spends a link of Activate, Reset or Setup: the account gets the password and, with Activate, becomes active. It does not sign in. Of
 // any number of parallel uses one succeeds; the others get an Expired refusal. The mailbox is proved by it: the link vouches for a first
 // factor, and all other links are void.
 func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again secret.Text, client access.Client) (Opened, error) {
@@ -198,7 +202,7 @@ func (d *Directory) Use(ctx context.Context, p Purpose, token, password, again s
 	if err != nil && !refusal.Is(err, refusal.Expired) {
 		return op, err
 	}
-	if !op.Good || p == NotMe || p == Join {
+	if !op.Good || p != Activate && p != Reset && p != Setup {
 		return op, d.noteLost(ctx, p, op, client, errNoLink)
 	}
 	if fault := factor.CheckNew(password, again, op.MinPass, op.personal(), d.Breached); fault != nil {
@@ -384,15 +388,15 @@ func (d *Directory) Forgot(ctx context.Context, o org.Org, identifier string, cl
 	if err != nil {
 		return err
 	}
-	if !ok || a.State == Disabled || o.State != access.Active {
-		return d.askedInVain(ctx, o, identifier, client)
+	if !ok || a.State.shut() || o.State != access.Active {
+		return d.askedInVain(ctx, o, a, identifier, client)
 	}
 	return d.mailLink(ctx, o, a, access.Visitor(client), audit.ResetRequested)
 }
 
 // askedInVain records that somebody asked for a link that nobody gets. It does so for the log, and because an answer that came sooner than the others
 // would tell that there is no such account: it counts and writes as mailLink does.
-func (d *Directory) askedInVain(ctx context.Context, o org.Org, identifier string, client access.Client) error {
+func (d *Directory) askedInVain(ctx context.Context, o org.Org, a Account, identifier string, client access.Client) error {
 	key := throttle.Requests("mail-account", string(o.ID)+"\x00"+FoldIdentifier(identifier), mailsPerAccount, mailsWindow)
 	if _, err := d.Gate.Take(ctx, key); err != nil {
 		if refusal.Is(err, refusal.Limited) {
@@ -409,14 +413,18 @@ func (d *Directory) askedInVain(ctx context.Context, o org.Org, identifier strin
 			}
 			at = provider.ID
 		}
-		return audit.Record(tx, d.Now(), audit.Event{Org: at, Action: audit.ResetRequested, Outcome: audit.Refused, Reason: "unknown", Actor: access.Visitor(client),
-			Person: map[string]any{"identifier": identifier}})
+		e := audit.Event{Org: at, Action: audit.ResetRequested, Outcome: audit.Refused, Reason: "unknown", Actor: access.Visitor(client),
+			Person: map[string]any{"identifier": identifier}}
+		if a.ID != "" { // one that is shut: the event is about it, and forgets it with the others
+			e.Target = audit.TargetOf(a.ID)
+		}
+		return audit.Record(tx, d.Now(), e)
 	})
 }
 
-// mailLink mails the link that fits the account's state, unless it had enough of them this hour. A disabled account gets none.
+// mailLink mails the link that fits the account's state, unless it had enough of them this hour. A disabled account gets none, nor does one that is being deleted.
 func (d *Directory) mailLink(ctx context.Context, o org.Org, a Account, actor access.Actor, action audit.Action) error {
-	if a.State == Disabled || o.State != access.Active {
+	if a.State.shut() || o.State != access.Active {
 		return nil
 	}
 	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-account", string(a.ID), mailsPerAccount, mailsWindow)); err != nil {

@@ -136,6 +136,9 @@ func (d *Directory) Link(ctx context.Context, p Purpose, token secret.Text, home
 
 func (d *Directory) link(tx sqldb.Tx, p Purpose, op Opened, token secret.Text, by access.Actor, seq int64) error {
 	now, a := d.Now(), op.Account
+	if err := access.Lock(tx, a.Org); err != nil { // it does not move out from under the home meanwhile
+		return err
+	}
 	// The account's row first: it is what parallel uses, disabling and withdrawing meet at. The home's comes after it, always: up the tree.
 	n, err := tx.Exec(`update accounts set state = 'active', home_id = $1, activated_at = case when activated_at > 0 then activated_at else $2 end,
 		link_used_at = 0 where id = $3 and org_id = $4 and state = $5 and home_id is null`,
@@ -168,7 +171,7 @@ func (d *Directory) link(tx sqldb.Tx, p Purpose, op Opened, token secret.Text, b
 	if err := d.stripped(tx, a); err != nil {
 		return err
 	}
-	if err := license.ReturnSeat(tx, a.Org); err != nil {
+	if err := license.ReturnSeat(tx, d.Now(), a.Org); err != nil {
 		return err
 	}
 	action := audit.AccountActivated
@@ -270,7 +273,7 @@ func (d *Directory) Unlink(ctx context.Context, actor access.Actor, o id.Org, a 
 		if err := d.keepAdministrator(tx, o, a); err != nil {
 			return err
 		}
-		if err := license.TakeSeat(tx, o); err != nil {
+		if err := license.TakeSeat(tx, d.Now(), o); err != nil {
 			return err
 		}
 		return d.unlink(tx, acc, actor, Invited)
@@ -356,7 +359,7 @@ func (d *Directory) unlink(tx sqldb.Tx, a Account, actor access.Actor, to State)
 // disown answers "this wasn't me" of a linked account: it comes off its home, and the mailbox decides anew. Where no seat is free for that, it
 // is disabled, for an administrator to look at.
 func (d *Directory) disown(tx sqldb.Tx, a Account, actor access.Actor) error {
-	switch err := license.TakeSeat(tx, a.Org); {
+	switch err := license.TakeSeat(tx, d.Now(), a.Org); {
 	case refusal.Is(err, refusal.Conflict):
 		return d.unlink(tx, a, actor, Disabled)
 	case err != nil:

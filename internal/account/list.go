@@ -99,7 +99,7 @@ func (f Filter) check() error {
 			return refusal.New(refusal.Invalid, "error.query")
 		}
 	}
-	known := slices.Contains([]State{"", Invited, Active, Disabled}, f.State) &&
+	known := slices.Contains([]State{"", Invited, Active, Disabled, Deleting}, f.State) &&
 		slices.Contains([]string{"", WithFactor, WithoutFactor, WithApp, WithPasskey}, f.Factor) &&
 		slices.Contains([]string{"", OwnSource, LinkedSource}, f.Source) &&
 		slices.Contains([]string{"", SeenNever, SeenWeek, SeenMonth, SeenQuarter}, f.Seen)
@@ -142,6 +142,26 @@ func lower(s string) string {
 // asks for, it is read through once for that organisation, and only the rows of the page are fetched. That costs the same whatever is asked,
 // some 10 ms for 20,000 people; no index could serve each combination of filter and order.
 func People(tx sqldb.Tx, o id.Org, f Filter) (list []Listed, next string, err error) {
+	accounts, next, err := pageOf(tx, o, f)
+	if err != nil || len(accounts) == 0 {
+		return nil, "", err
+	}
+	list, err = details(tx, o, accounts, f.Most)
+	return list, next, err
+}
+
+// Choose returns all people that a filter finds, in its order, or a Conflict refusal when they are more than most.
+func Choose(tx sqldb.Tx, o id.Org, f Filter, most int) ([]Account, error) {
+	f.After, f.Most = "", most
+	list, next, err := pageOf(tx, o, f)
+	if err == nil && next != "" {
+		err = refusal.New(refusal.Conflict, "bulk.many", "Most", most)
+	}
+	return list, err
+}
+
+// pageOf is People without roles and second factors.
+func pageOf(tx sqldb.Tx, o id.Org, f Filter) (accounts []Account, next string, err error) {
 	if err := f.check(); err != nil {
 		return nil, "", err
 	}
@@ -165,7 +185,6 @@ func People(tx sqldb.Tx, o id.Org, f Filter) (list []Listed, next string, err er
 	if order.unique {
 		then = ``
 	}
-	var accounts []Account
 	if f.narrow() {
 		accounts, err = sqldb.All(tx, scan, `select `+columns+` from (select id as found, `+order.free+` as place from accounts where org_id = $1
 			and ($2 = '' or state = $2) and ($3 <> 'own' or home_id is null) and ($3 <> 'linked' or home_id is not null)
@@ -193,8 +212,7 @@ func People(tx sqldb.Tx, o id.Org, f Filter) (list []Listed, next string, err er
 		}
 		next = sqldb.Mark(f.scope(o), key.(string), string(last.ID))
 	}
-	list, err = details(tx, o, accounts, f.Most)
-	return list, next, err
+	return accounts, next, nil
 }
 
 // begin returns what the page comes after: the key of the order and the id of the last row before it.
@@ -253,7 +271,7 @@ func (f Filter) sieve(o id.Org) []any {
 	if with == 2 && source == "" { // a linked account's factors are at its home
 		source = OwnSource
 	}
-	return []any{o, f.State, source, seenFrom, seenTo, address, address + "\U0010ffff", sqldb.Beginning(lowered), sqldb.Beginning(titled), f.Role, with, kind, other}
+	return []any{o, f.State, source, seenFrom, seenTo, address, address + last, sqldb.Beginning(lowered), sqldb.Beginning(titled), f.Role, with, kind, other}
 }
 
 // words returns a search for names in the forms in which names are written, as far as lower() of the database leaves them: all letters small,
@@ -325,7 +343,7 @@ func details(tx sqldb.Tx, o id.Org, accounts []Account, most int) ([]Listed, err
 }
 
 // Counts is how many people an organisation has in each state.
-type Counts struct{ Invited, Active, Disabled int }
+type Counts struct{ Invited, Active, Disabled, Deleting int }
 
 // Count counts an organisation's people.
 func Count(tx sqldb.Tx, o id.Org) (c Counts, err error) {
@@ -343,6 +361,8 @@ func Count(tx sqldb.Tx, o id.Org) (c Counts, err error) {
 			c.Active = r.n
 		case Disabled:
 			c.Disabled = r.n
+		case Deleting:
+			c.Deleting = r.n
 		}
 	}
 	return c, err

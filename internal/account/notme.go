@@ -42,7 +42,7 @@ func Tell(tx sqldb.Tx, q *outbox.Queue, o id.Org, a id.Account, w outbox.Warning
 
 // warnedOf returns the id of what a warning tells of, where "this wasn't me" takes it away again: the second factor that was added, the
 // temporary code that was issued, the device that was signed in on. Each was written in the transaction of its warning. It is "" with other
-// warnings.
+// warnings. Of a change of the address it is the old one, see takeBack.
 func warnedOf(tx sqldb.Tx, a id.Account, w outbox.Warning) (string, error) {
 	var is func(factor.Factor) bool
 	switch w := w.(type) {
@@ -59,6 +59,10 @@ func warnedOf(tx sqldb.Tx, a id.Account, w outbox.Warning) (string, error) {
 			err = nil
 		}
 		return d, err
+	case outbox.EmailChanging:
+		return w.Old, nil
+	case outbox.EmailChanged:
+		return w.Old, nil
 	default:
 		return "", nil
 	}
@@ -95,6 +99,10 @@ func (d *Directory) notMe(tx sqldb.Tx, op Opened, actor access.Actor) error {
 	if err := spend(tx, now, op.link.ID); err != nil {
 		return err
 	}
+	ours, err := d.takeBack(tx, op, actor)
+	if err != nil {
+		return err
+	}
 	acc, err := Find(tx, o, a)
 	if err != nil {
 		return err
@@ -111,7 +119,7 @@ func (d *Directory) notMe(tx sqldb.Tx, op Opened, actor access.Actor) error {
 			return err
 		}
 	}
-	alert := outbox.NotMeAlert{Person: op.Account.Shown(), Address: op.Account.Email, Slug: op.Org.Slug, Account: string(a), At: now}
+	alert := outbox.NotMeAlert{Person: acc.Shown(), Address: acc.Email, Slug: op.Org.Slug, Account: string(a), At: now}
 	e := audit.Event{Org: o, Action: audit.AccountNotMe, Actor: actor, Target: audit.TargetOf(a)}
 	if op.link.About != "" {
 		e.Data = map[string]any{"about": op.link.About}
@@ -125,13 +133,19 @@ func (d *Directory) notMe(tx sqldb.Tx, op Opened, actor access.Actor) error {
 	if err := d.alert(tx, o, alert); err != nil {
 		return err
 	}
-	if acc.Linked() {
+	switch {
+	case acc.Linked() && !ours:
+		return d.unlink(tx, acc, actor, Disabled)
+	case acc.Linked():
 		return d.disown(tx, acc, actor)
 	}
 	if _, err := revoke.Subject(tx, now, revoke.Account, a); err != nil {
 		return err
 	}
-	return d.sendReset(tx, op.Org, op.Account) // after the revocation, which its link has to outlive
+	if !ours { // an administrator decides whose it is
+		return nil
+	}
+	return d.sendReset(tx, op.Org, acc) // after the revocation, which its link has to outlive
 }
 
 // undo takes away what the warning told of, if it is still there, and returns the kind of a factor; "" when it was none. With the last second

@@ -8,7 +8,6 @@ import (
 	"doorward/internal/access"
 	"doorward/internal/audit"
 	"doorward/internal/id"
-	"doorward/internal/license"
 	"doorward/internal/org"
 	"doorward/internal/outbox"
 	"doorward/internal/refusal"
@@ -272,6 +271,9 @@ func (d *Directory) purge(ctx context.Context, o id.Org) error {
 		`delete from visits where org_id = $1 and account_id in (select account_id from visits where org_id = $1 limit 500)`,
 		`delete from event_persons where event_id in (select e.id from events e join event_persons p on p.event_id = e.id where e.org_id = $1 limit 500)`,
 		`delete from events where id in (select id from events where org_id = $1 limit 500)`,
+		`delete from job_rows where job_id in (select id from jobs where org_id = $1) and n in (select r.n from job_rows r join jobs j on j.id = r.job_id where j.org_id = $1 limit 500)`,
+		`delete from job_keys where job_id in (select id from jobs where org_id = $1) and key in (select k.key from job_keys k join jobs j on j.id = k.job_id where j.org_id = $1 limit 500)`,
+		`delete from jobs where id in (select id from jobs where org_id = $1 limit 500)`, // the parts go along
 		`delete from assignments where id in (select id from assignments where org_id = $1 limit 500)`,
 		`delete from accounts where id in (select id from accounts where org_id = $1 limit 500)`, // links, factors, sessions and devices go along
 	} {
@@ -307,9 +309,15 @@ func (d *Directory) purge(ctx context.Context, o id.Org) error {
 			`delete from org_group_orgs where member_id = $1`,
 			`delete from org_groups where org_id = $1`,
 			`delete from roles where org_id = $1`,
+			`delete from moves where org_id = $1`,
+			`delete from moves where from_id = $1`,
+			`delete from moves where to_id = $1`,
+			`delete from seat_requests where org_id = $1`,
+			`delete from seat_marks where org_id = $1`,
 			`delete from seats where org_id = $1`,
 			`delete from org_health where org_id = $1`,
 			`delete from expiry_warnings where org_id = $1`,
+			`delete from org_logos where org_id = $1`,
 			`delete from orgs where id = $1`,
 			`delete from org_tree where org_id = $1`,
 			`delete from org_nodes where id = $1`,
@@ -344,33 +352,4 @@ func (d *Directory) purge(ctx context.Context, o id.Org) error {
 func (d *Directory) going(tx sqldb.Tx, o id.Org) (bool, error) {
 	n, err := tx.Exec(`update orgs set rev = rev + 1 where id = $1 and delete_at > 0 and delete_at <= $2`, o, sqldb.Micros(d.Now()))
 	return n == 1, err
-}
-
-// CreateOrg makes an organisation under parent, with its seats. It returns refusals at the fields slug, name, language, time_zone.
-func (d *Directory) CreateOrg(ctx context.Context, actor access.Actor, n org.New) (org.Org, error) {
-	var o org.Org
-	err := d.Book.Do(ctx, actor, audit.OrgCreated, func(tx sqldb.Tx) error {
-		rights, err := d.Guard.Require(tx, actor, access.OrgCreate, n.Parent)
-		if err != nil {
-			return err
-		}
-		if !rights.MayCreate(n.Kind) {
-			return refusal.Field("kind", "org.kind")
-		}
-		if err := access.Lock(tx, n.Parent); err != nil { // it is not asked to be deleted meanwhile
-			return err
-		}
-		above, err := access.Find(tx, n.Parent)
-		if err != nil {
-			return err
-		}
-		if above.State != access.Active {
-			return refusal.New(refusal.Conflict, "org.parent_shut")
-		}
-		if o, err = org.Create(tx, d.Now(), actor, n); err != nil {
-			return err
-		}
-		return license.Open(tx, o.ID, o.Kind)
-	})
-	return o, err
 }

@@ -64,11 +64,14 @@ func (d *Directory) Disable(ctx context.Context, actor access.Actor, o id.Org, a
 		if actor.Account == a {
 			return refusal.New(refusal.Conflict, "account.yourself")
 		}
+		if acc.State == Deleting {
+			return errDeleting
+		}
 		if err := d.keepAdministrator(tx, o, a); err != nil {
 			return err
 		}
 		homes, err := sqldb.All(tx, sqldb.Value[string], `update accounts set state = 'disabled', link_used_at = 0
-			where id = $1 and org_id = $2 and state <> 'disabled' returning coalesce(home_id, '')`, a, o)
+			where id = $1 and org_id = $2 and state in ('invited', 'active') returning coalesce(home_id, '')`, a, o)
 		if err != nil {
 			return err
 		}
@@ -76,14 +79,14 @@ func (d *Directory) Disable(ctx context.Context, actor access.Actor, o id.Org, a
 			return refusal.New(refusal.Conflict, "account.disabled_already")
 		}
 		if homes[0] == "" { // a linked account takes none
-			if err := license.ReturnSeat(tx, o); err != nil {
+			if err := license.ReturnSeat(tx, d.Now(), o); err != nil {
 				return err
 			}
 		}
 		if err := d.tellBelow(tx, acc, audit.HomeDisabled); err != nil {
 			return err
 		}
-		if err := outbox.Discard(tx, a, outbox.KindInvite, outbox.KindReset, outbox.KindSetup, outbox.KindMailCode); err != nil {
+		if err := outbox.Discard(tx, a, outbox.KindInvite, outbox.KindReset, outbox.KindSetup, outbox.KindMailCode, outbox.KindEmailConfirm); err != nil {
 			return err
 		}
 		if err := Void(tx, a, NotMe); err != nil { // the others are void by the revocation
@@ -104,8 +107,12 @@ func (d *Directory) Disable(ctx context.Context, actor access.Actor, o id.Org, a
 // Enable opens a disabled account again: active, or invited when it was never activated. It takes a seat, unless it is linked, or is refused.
 func (d *Directory) Enable(ctx context.Context, actor access.Actor, o id.Org, a id.Account) error {
 	return d.Book.Do(ctx, actor, audit.AccountEnabled, func(tx sqldb.Tx) error {
-		if _, _, _, err := d.person(tx, actor, access.PeopleDisable, o, a); err != nil {
+		acc, _, _, err := d.person(tx, actor, access.PeopleDisable, o, a)
+		if err != nil {
 			return err
+		}
+		if acc.State == Deleting {
+			return errDeleting
 		}
 		homes, err := sqldb.All(tx, sqldb.Value[string], `update accounts set state = case when activated_at > 0 then 'active' else 'invited' end
 			where id = $1 and org_id = $2 and state = 'disabled' returning coalesce(home_id, '')`, a, o)
@@ -116,7 +123,7 @@ func (d *Directory) Enable(ctx context.Context, actor access.Actor, o id.Org, a 
 			return refusal.New(refusal.Conflict, "account.enabled_already")
 		}
 		if homes[0] == "" { // a linked account takes none
-			if err := license.TakeSeat(tx, o); err != nil {
+			if err := license.TakeSeat(tx, d.Now(), o); err != nil {
 				return err
 			}
 		}

@@ -282,8 +282,17 @@ func (d *Directory) SetRoles(ctx context.Context, actor access.Actor, o id.Org, 
 
 // SetRolesUntil is SetRoles with an end for the roles that are added; the zero time: none.
 func (d *Directory) SetRolesUntil(ctx context.Context, actor access.Actor, o id.Org, a id.Account, roles []string, expires time.Time) error {
+	return d.changeRoles(ctx, actor, o, a, expires, func([]string) ([]string, error) { return roles, nil })
+}
+
+// changeRoles gives an account the roles that choose makes of those that it holds.
+func (d *Directory) changeRoles(ctx context.Context, actor access.Actor, o id.Org, a id.Account, expires time.Time, choose func(held []string) ([]string, error)) error {
 	return d.Book.Do(ctx, actor, audit.RolesChanged, func(tx sqldb.Tx) error {
 		acc, held, rights, err := d.assigned(tx, actor, o, a)
+		if err != nil {
+			return err
+		}
+		roles, err := choose(slices.Clone(held))
 		if err != nil {
 			return err
 		}

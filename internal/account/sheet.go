@@ -13,10 +13,13 @@ import (
 	"doorward/internal/refusal"
 )
 
-// What a sheet may have at most: lines with people, bytes of text. So much fits into one form in any alphabet, and is worked off in one request.
+// What a sheet may have at most: lines with people, bytes of text. So much fits into one form in any alphabet, and is worked off in one request. What has
+// more is an import that is a job, up to MostJobLines.
 const (
-	MostLines   = 2000
-	MostSheet   = 300 << 10
+	MostLines    = 2000
+	MostSheet    = 300 << 10
+	MostJobLines = 200_000
+
 	mostColumns = 50
 	mostFolded  = 20 // lines of the file that one quoted line of the sheet may take
 )
@@ -81,7 +84,7 @@ func tooLarge() *refusal.Error {
 }
 
 // DecodeSheet returns the text of a file: UTF-8 and UTF-16 with or without a byte order mark; what is neither is read as Windows-1252, the superset
-// of Latin-1 that spreadsheets write, and guessed says so. The refusal, at the field "text", is of a file that is no text or too large.
+// of Latin-1 that spreadsheets write, and guessed says so. The refusal, at the field "text", is of a file that is no text.
 func DecodeSheet(raw []byte) (text string, guessed bool, fault *refusal.Error) {
 	wide := func(order unicode.Endianness) {
 		if b, err := unicode.UTF16(order, unicode.UseBOM).NewDecoder().Bytes(raw); err == nil {
@@ -103,10 +106,7 @@ func DecodeSheet(raw []byte) (text string, guessed bool, fault *refusal.Error) {
 		raw, guessed = b, true
 	}
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
-	switch {
-	case len(raw) > MostSheet:
-		return "", false, tooLarge()
-	case !utf8.Valid(raw), bytes.IndexByte(raw, 0) >= 0:
+	if !utf8.Valid(raw) || bytes.IndexByte(raw, 0) >= 0 {
 		return "", false, sheetFault("csv.binary")
 	}
 	return string(raw), guessed, nil
@@ -126,15 +126,39 @@ func nulls(raw []byte) (even, odd int) {
 	return even, odd
 }
 
+// Long tells whether a text has more than fits into one form and one request.
+func Long(text string) bool {
+	return len(text) > MostSheet || max(strings.Count(text, "\n"), strings.Count(text, "\r")) > MostLines+1
+}
+
 // ReadSheet reads a text: comma, semicolon or tab between cells, whichever the first line has most of; cells in quotes as RFC 4180 has them. A line that
 // cannot be read is a line with a fault, and the next one is read. The refusal, at the field "text", concerns the whole.
 func ReadSheet(text string) (Sheet, *refusal.Error) {
-	var s Sheet
 	if len(text) > MostSheet {
-		return s, tooLarge()
+		return Sheet{}, tooLarge()
 	}
-	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(text, "\ufeff")), "\n")
-	comma := rune(0)
+	var s Sheet
+	fault := s.cut(text, func(l SheetLine) *refusal.Error {
+		if len(s.Lines) == MostLines {
+			return tooLarge()
+		}
+		s.Lines = append(s.Lines, l)
+		return nil
+	})
+	if fault != nil {
+		return Sheet{Head: s.Head}, fault
+	}
+	return s, nil
+}
+
+// cut reads the head of a text and hands on each line below it, of which there is one at least. It ends with the first refusal.
+func (s *Sheet) cut(text string, take func(SheetLine) *refusal.Error) *refusal.Error {
+	text = strings.TrimPrefix(text, "\ufeff")
+	if strings.Contains(text, "\r") {
+		text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	}
+	lines := strings.Split(text, "\n")
+	comma, taken := rune(0), 0
 	for i := 0; i < len(lines); {
 		if strings.TrimSpace(lines[i]) == "" {
 			i++
@@ -146,27 +170,31 @@ func ReadSheet(text string) (Sheet, *refusal.Error) {
 		line, took := readLine(lines[i:], comma)
 		line.Line = i + 1
 		i += took
+		var fault *refusal.Error
 		switch {
 		case line.Fault == nil && !slices.ContainsFunc(line.Cells, func(c string) bool { return c != "" }):
 		case s.Head == nil && line.Fault != nil:
-			return s, sheetFault("csv.header")
+			fault = sheetFault("csv.header")
 		case s.Head == nil:
 			s.Head = line.Cells
-		case len(s.Lines) == MostLines:
-			return Sheet{}, tooLarge()
+			fault = s.checkHead()
 		default:
-			s.Lines = append(s.Lines, line)
+			taken++
+			fault = take(line)
+		}
+		if fault != nil {
+			return fault
 		}
 	}
-	return s, s.check()
+	if taken == 0 {
+		return sheetFault("csv.empty")
+	}
+	return nil
 }
 
-// check refuses what is no list of people with a head.
-func (s Sheet) check() *refusal.Error {
-	switch {
-	case s.Head == nil:
-		return sheetFault("csv.empty")
-	case len(s.Head) > mostColumns:
+// checkHead refuses what does not name the columns of a list of people.
+func (s *Sheet) checkHead() *refusal.Error {
+	if len(s.Head) > mostColumns {
 		return sheetFault("csv.columns_many", "Most", mostColumns)
 	}
 	for _, h := range s.Head {
@@ -176,9 +204,6 @@ func (s Sheet) check() *refusal.Error {
 		if slices.Contains(secretHeadings, letters(h)) {
 			return sheetFault("csv.password", "Column", strings.TrimSpace(h))
 		}
-	}
-	if len(s.Lines) == 0 {
-		return sheetFault("csv.empty")
 	}
 	return nil
 }

@@ -7,19 +7,36 @@ type Action string
 const (
 	OrgCreated           Action = "org.created"
 	OrgChanged           Action = "org.changed"
+	OrgBranded           Action = "org.branded"
 	OrgSuspended         Action = "org.suspended"
 	OrgResumed           Action = "org.resumed"
 	OrgDeletionAsked     Action = "org.deletion_asked"
 	OrgDeletionCancelled Action = "org.deletion_cancelled"
 	OrgDeleted           Action = "org.deleted"
+	OrgMoveStarted       Action = "org.move_started"
+	OrgMoveConfirmed     Action = "org.move_confirmed"
+	OrgMoveDeclined      Action = "org.move_declined"
+	OrgMoveCancelled     Action = "org.move_cancelled"
+	OrgMoved             Action = "org.moved"
 	SeatsChanged         Action = "seats.changed"
+	PoolChanged          Action = "seats.pool_changed"
+	SeatsAsked           Action = "seats.asked"
+	SeatsGranted         Action = "seats.granted"
+	SeatsDeclined        Action = "seats.declined"
+	SeatsWithdrawn       Action = "seats.withdrawn"
 	AccountInvited       Action = "account.invited"
 	AccountResent        Action = "account.invitation_resent"
 	AccountWithdrawn     Action = "account.invitation_withdrawn"
 	AccountActivated     Action = "account.activated"
 	AccountDisabled      Action = "account.disabled"
 	AccountEnabled       Action = "account.enabled"
+	AccountDeletionAsked Action = "account.deletion_asked"
+	AccountKept          Action = "account.kept"
+	AccountDeleted       Action = "account.deleted"
 	AccountChanged       Action = "account.changed"
+	EmailAsked           Action = "account.email_asked"
+	EmailStopped         Action = "account.email_stopped"
+	EmailChanged         Action = "account.email_changed"
 	AccountViewed        Action = "account.viewed"
 	AccountNotMe         Action = "account.not_me"
 	SetupSent            Action = "account.setup_sent"
@@ -64,6 +81,8 @@ const (
 	PasswordsImported    Action = "passwords.imported"
 	PeopleImported       Action = "people.imported"
 	PeopleExported       Action = "people.exported"
+	JobBegun             Action = "job.begun"
+	JobEnded             Action = "job.ended"
 	RoleDefined          Action = "role.defined"
 	RoleChanged          Action = "role.changed"
 	RoleDeleted          Action = "role.deleted"
@@ -81,10 +100,10 @@ const (
 )
 
 // Actions lists every action, for the test that each has its texts.
-var Actions = []Action{OrgCreated, OrgChanged, OrgSuspended, OrgResumed, OrgDeletionAsked, OrgDeletionCancelled, OrgDeleted, SeatsChanged, AccountInvited, AccountResent, AccountWithdrawn, AccountActivated,
-	AccountDisabled, AccountEnabled, AccountChanged, AccountViewed, AccountNotMe, SetupSent, RolesChanged, FactorsReset, LinkRequested, LinkPrinted, LinkRefused,
+var Actions = []Action{OrgCreated, OrgChanged, OrgBranded, OrgSuspended, OrgResumed, OrgDeletionAsked, OrgDeletionCancelled, OrgDeleted, OrgMoveStarted, OrgMoveConfirmed, OrgMoveDeclined, OrgMoveCancelled, OrgMoved, SeatsChanged, PoolChanged, SeatsAsked, SeatsGranted, SeatsDeclined, SeatsWithdrawn, AccountInvited, AccountResent, AccountWithdrawn, AccountActivated,
+	AccountDisabled, AccountEnabled, AccountDeletionAsked, AccountKept, AccountDeleted, AccountChanged, EmailAsked, EmailStopped, EmailChanged, AccountViewed, AccountNotMe, SetupSent, RolesChanged, FactorsReset, LinkRequested, LinkPrinted, LinkRefused,
 	ResetRequested, PasswordReset, PasswordChanged, FactorEnrolled, FactorRemoved, FactorDisabled, MailCodeSent, SignedIn, SignInFailed,
 	SignInRefused, SignInSpray, SignedOut, AccountLinked, AccountUnlinked, LinkBegun, HomeReset, HomeDisabled, LinkedEntered, LinkedLeft, SessionEnded, SessionsEnded, IdentityProvedAgain, OrgEntered, OrgVisited, OrganisationsMailed, MailFailed, RightRefused, DeviceForgotten, RecoveryMade, RecoveryUsed,
-	AccessCodeIssued, AccessCodeUsed, AccountImported, PasswordsImported, PeopleImported, PeopleExported, RoleDefined, RoleChanged, RoleDeleted,
+	AccessCodeIssued, AccessCodeUsed, AccountImported, PasswordsImported, PeopleImported, PeopleExported, JobBegun, JobEnded, RoleDefined, RoleChanged, RoleDeleted,
 	GroupCreated, GroupChanged, GroupDeleted, ExpiryWarned, PolicyChanged, Reminded, Exempted, ExemptionEnded, KeyAdded, KeyResealed,
 	KeyRetired}

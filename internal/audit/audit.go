@@ -191,6 +191,14 @@ func About(tx sqldb.Tx, org id.Org, target string, most int, actions ...Action) 
 		where e.org_id = $1 and e.target_id = $2 and e.action in (`+strings.Join(in, ", ")+`) order by e.id desc limit `+limit(most), args...)
 }
 
+// NewestOf returns an organisation's newest events of one kind, newest first.
+func NewestOf(tx sqldb.Tx, org id.Org, action Action, most int) ([]Event, error) {
+	return sqldb.All(tx, scanEvent, `select e.id, e.org_id, e.at, e.action, e.outcome, e.reason, e.actor_kind, e.actor_id, e.actor_org_id,
+		e.target_kind, e.target_id, e.request_id, e.data, coalesce(p.data, '{}')
+		from events e left join event_persons p on p.event_id = e.id
+		where e.org_id = $1 and e.action = $2 order by e.at desc limit `+limit(most), org, action)
+}
+
 func limit(n int) string {
 	if n > 200 {
 		n = 200
@@ -257,8 +265,22 @@ const deniedPerMinute = 20
 // Do runs an operation in one transaction. When it is refused for a missing right or a foreign id, the event of that stands in the
 // actor's own organisation, written after the roll-back.
 func (b *Book) Do(ctx context.Context, a access.Actor, action Action, fn func(tx sqldb.Tx) error) error {
-	err := b.DB.Write(ctx, fn)
+	along, _ := ctx.Value(alongKey{}).(func(tx sqldb.Tx) error)
+	err := b.DB.Write(ctx, func(tx sqldb.Tx) error {
+		if err := fn(tx); err != nil || along == nil {
+			return err
+		}
+		return along(tx)
+	})
 	return b.Refusal(ctx, a, action, err)
+}
+
+type alongKey struct{}
+
+// Along returns a context under which fn is run at the end of each operation, in the operation's own transaction: its error rolls the operation back.
+// Who works off a list ticks a row off by it, so that the row is done once, whatever breaks off when.
+func Along(ctx context.Context, fn func(tx sqldb.Tx) error) context.Context {
+	return context.WithValue(ctx, alongKey{}, fn)
 }
 
 // Refusal records err when it is a refused right, and returns it; action is what was asked for. Pages that only read use it.
@@ -290,8 +312,9 @@ func (b *Book) allow(actor string, now time.Time) bool {
 const enteredFor = time.Hour
 
 // Entered records that an account of another organisation is looking at an organisation's pages: once per session and hour, in the log of the
-// organisation that is looked at and in that of the account's own. first runs in the transaction of these events.
-func (b *Book) Entered(ctx context.Context, a access.Actor, o id.Org, first func(tx sqldb.Tx) error) error {
+// organisation that is looked at and in that of the account's own. home is the name of the account's organisation, for those who read the log of the
+// other one. first runs in the transaction of these events.
+func (b *Book) Entered(ctx context.Context, a access.Actor, o id.Org, home string, first func(tx sqldb.Tx) error) error {
 	target := TargetOf(a.Session)
 	since := sqldb.Micros(b.Now().Add(-enteredFor))
 	const seen = `select count(*) from events where org_id = $1 and target_id = $2 and action = 'org.entered' and at > $3`
@@ -304,7 +327,7 @@ func (b *Book) Entered(ctx context.Context, a access.Actor, o id.Org, first func
 		if err != nil || n > 0 {
 			return err
 		}
-		if err := Record(tx, b.Now(), Event{Org: o, Action: OrgEntered, Actor: a, Target: target}); err != nil {
+		if err := Record(tx, b.Now(), Event{Org: o, Action: OrgEntered, Actor: a, Target: target, Data: map[string]any{"home": home}}); err != nil {
 			return err
 		}
 		if err := Record(tx, b.Now(), Event{Org: a.Org, Action: OrgVisited, Actor: a, Target: TargetOf(o)}); err != nil {

@@ -33,6 +33,7 @@ type Console struct {
 	Kit       *page.Kit
 	Desk      *signin.Desk
 	Directory *account.Directory
+	Jobs      *account.Jobs
 	Guard     access.Guard
 	Book      *audit.Book
 	Vault     *secret.Vault
@@ -73,11 +74,20 @@ func (c *Console) Routes() []Route {
 		{"POST /o/{slug}/users/import", access.PeopleImport, c.in(access.PeopleImport, c.importPeople)},
 		{"GET /o/{slug}/users/export", access.PeopleExport, c.in(access.PeopleExport, c.exportForm)},
 		{"POST /o/{slug}/users/export", access.PeopleExport, c.in(access.PeopleExport, c.exportPeople)},
+		{"GET /o/{slug}/users/bulk", access.PeopleView, c.in(access.PeopleView, c.toPeople)},
+		{"POST /o/{slug}/users/bulk", access.PeopleView, c.in(access.PeopleView, c.bulk)},
+		{"GET /o/{slug}/jobs/{job}", access.OrgView, c.in(access.OrgView, c.job)}, // who may see a job is asked of the job
+		{"POST /o/{slug}/jobs/{job}", access.OrgView, c.in(access.OrgView, c.changeJob)},
+		{"GET /o/{slug}/jobs/{job}/result", access.OrgView, c.in(access.OrgView, c.jobResult)},
 		{"GET /o/{slug}/users/{account}", access.PeopleView, c.in(access.PeopleView, c.person)},
 		{"POST /o/{slug}/users/{account}/resend", access.PeopleResend, c.in(access.PeopleResend, c.resend)},
 		{"POST /o/{slug}/users/{account}/withdraw", access.PeopleWithdraw, c.in(access.PeopleWithdraw, c.withdraw)},
 		{"POST /o/{slug}/users/{account}/disable", access.PeopleDisable, c.in(access.PeopleDisable, c.disable)},
 		{"POST /o/{slug}/users/{account}/enable", access.PeopleDisable, c.in(access.PeopleDisable, c.enable)},
+		{"POST /o/{slug}/users/{account}/delete", access.PeopleDelete, c.in(access.PeopleDelete, c.deletePerson)},
+		{"POST /o/{slug}/users/{account}/keep", access.PeopleDelete, c.in(access.PeopleDelete, c.keepPerson)},
+		{"POST /o/{slug}/users/{account}/email", access.PeopleEdit, c.in(access.PeopleEdit, c.changeEmail)},
+		{"POST /o/{slug}/users/{account}/email/stop", access.PeopleEdit, c.in(access.PeopleEdit, c.stopEmail)},
 		{"POST /o/{slug}/users/{account}/roles", access.RoleAssign, c.in(access.RoleAssign, c.roles)},
 		{"POST /o/{slug}/users/{account}/role-end", access.RoleAssign, c.in(access.RoleAssign, c.roleEnd)},
 		{"POST /o/{slug}/users/{account}/reset-factors", access.PeopleFactors, c.in(access.PeopleFactors, c.resetFactors)},
@@ -95,6 +105,7 @@ func (c *Console) Routes() []Route {
 		{"GET /o/{slug}/orgs", access.OrgView, c.in(access.OrgView, c.orgs)},
 		{"GET /o/{slug}/orgs/new", access.OrgCreate, c.in(access.OrgCreate, c.newOrgForm)},
 		{"POST /o/{slug}/orgs/new", access.OrgCreate, c.in(access.OrgCreate, c.newOrg)},
+		{"GET /o/{slug}/orgs/check", access.OrgCreate, c.in(access.OrgCreate, c.checkSlug)},
 		{"GET /o/{slug}/roles", access.PeopleView, c.in(access.PeopleView, c.roleList)},
 		{"GET /o/{slug}/roles/new", access.RoleDefine, c.in(access.RoleDefine, c.newRoleForm)},
 		{"POST /o/{slug}/roles/new", access.RoleDefine, c.in(access.RoleDefine, c.newRole)},
@@ -116,8 +127,27 @@ func (c *Console) Routes() []Route {
 		{"POST /o/{slug}/settings/resume", access.OrgSuspend, c.in(access.OrgSuspend, c.resume)},
 		{"POST /o/{slug}/settings/delete", access.OrgDelete, c.in(access.OrgDelete, c.deleteOrg)},
 		{"POST /o/{slug}/settings/keep", access.OrgDelete, c.in(access.OrgDelete, c.keepOrg)},
+		{"GET /o/{slug}/settings/branding", access.OrgEdit, c.in(access.OrgEdit, c.branding)},
+		{"POST /o/{slug}/settings/branding", access.OrgEdit, c.in(access.OrgEdit, c.setBranding)},
+		{"GET /o/{slug}/settings/branding/try", access.OrgEdit, c.in(access.OrgEdit, c.tryAccent)},
+		{"GET /o/{slug}/move", access.OrgView, c.in(access.OrgView, c.moves)}, // each side has rights of its own
+		{"POST /o/{slug}/move", access.OrgMoveStart, c.in(access.OrgMoveStart, c.startMove)},
+		{"GET /o/{slug}/move/{move}", access.OrgView, c.in(access.OrgView, c.move)},
+		{"POST /o/{slug}/move/{move}/confirm", access.OrgView, c.in(access.OrgView, c.confirmMove)},
+		{"POST /o/{slug}/move/{move}/decline", access.OrgView, c.in(access.OrgView, c.declineMove)},
+		{"POST /o/{slug}/move/{move}/cancel", access.OrgMoveStart, c.in(access.OrgMoveStart, c.cancelMove)},
+		{"GET /o/{slug}/seats", access.OrgView, c.in(access.OrgView, c.seats)}, // its parts have rights of their own
+		{"GET /o/{slug}/seats/marks.csv", access.OrgView, c.in(access.OrgView, c.marksFile)},
+		{"POST /o/{slug}/seats/ask", access.PeopleInvite, c.in(access.PeopleInvite, c.askSeats)},
+		{"POST /o/{slug}/seats/withdraw", access.PeopleInvite, c.in(access.PeopleInvite, c.withdrawSeats)},
+		{"POST /o/{slug}/seats/limit", access.SeatsSet, c.in(access.SeatsSet, c.setSeats)},
+		{"POST /o/{slug}/seats/pool", access.SeatsSet, c.in(access.SeatsSet, c.setPool)},
+		{"POST /o/{slug}/seats/grant", access.SeatsSet, c.in(access.SeatsSet, c.grantSeats)},
+		{"POST /o/{slug}/seats/decline", access.SeatsSet, c.in(access.SeatsSet, c.declineSeats)},
 		{"GET /me", "", c.own(c.profile)},
 		{"POST /me", "", c.own(c.editProfile)},
+		{"POST /me/email", "", c.own(c.changeOwnEmail)},
+		{"POST /me/email/stop", "", c.own(c.stopOwnEmail)},
 		{"GET /me/security", "", c.own(c.security)},
 		{"POST /me/security/password", "", c.own(c.changePassword)},
 		{"POST /me/security/app", "", c.own(c.beginApp)},
@@ -354,8 +384,7 @@ func status(w http.ResponseWriter, err error) int {
 
 // base starts a page of the console.
 func (c *Console) base(v visit, name, title string, args ...any) page.Base {
-	b := page.Base{Layout: page.LayoutConsole, Page: name, Title: title, TitleArgs: args,
-		Brand:   page.Brand{Name: v.About.Name, Href: v.About.HomePath()},
+	b := page.Base{Layout: page.LayoutConsole, Page: name, Title: title, TitleArgs: args, Brand: brandOf(v.About),
 		Account: string(v.Account.ID), Org: string(v.About.ID), Location: v.location(),
 		Me: &page.Me{Name: v.Account.Shown(), Email: v.Account.Email, OrgName: v.Visitor.Org.Name, Href: "/me"}}
 	b.Nav, b.Orgs, b.Search = c.nav(v, name), v.Menu, v.path("search")
@@ -370,9 +399,25 @@ func (c *Console) base(v visit, name, title string, args ...any) page.Base {
 		b.Strip = &page.Strip{Key: "console.strip_linked", Args: []any{"Organisation", v.Visitor.Org.Name, "Person", v.Account.Shown(), "Home", v.HomeOrg.Name},
 			Leave: leavePath, Post: true}
 	case v.About.ID != v.Visitor.Org.ID:
-		b.Strip = &page.Strip{Key: "console.strip", Args: []any{"Organisation", v.About.Name, "Home", v.Visitor.Org.Name}, Leave: v.Visitor.Org.HomePath()}
+		b.Strip = v.strip()
 	}
 	return b
+}
+
+// strip says in whose organisation a technician is, as what, from where, and until when.
+func (v visit) strip() *page.Strip {
+	s := &page.Strip{Key: "console.strip", Args: []any{"Organisation", v.About.Name, "Home", v.Visitor.Org.Name}, Leave: v.Visitor.Org.HomePath()}
+	for _, role := range v.Rights.Roles() {
+		if name := v.Rights.Name(role); name != "" {
+			s.Roles = append(s.Roles, page.Word{Text: name})
+			continue
+		}
+		s.Roles = append(s.Roles, page.Word{Key: "role." + role})
+	}
+	if until := v.Rights.Until(); !until.IsZero() {
+		s.Key, s.Args = "console.strip_until", append(s.Args, "Until", until.In(v.location()))
+	}
+	return s
 }
 
 func (v visit) location() *time.Location {
@@ -404,6 +449,9 @@ func (c *Console) nav(v visit, name string) []page.NavItem {
 	if v.Rights.May(access.PolicyView) {
 		items = append(items, page.NavItem{Key: "policy.title", Href: v.path("settings/sign-in"), Icon: "key", Group: "nav.group.org"})
 	}
+	if seesSeats(v) || seesMarks(v) {
+		items = append(items, page.NavItem{Key: "seats.title", Href: v.path("seats"), Icon: "chart", Group: "nav.group.org"})
+	}
 	if v.Rights.May(access.OrgEdit) {
 		items = append(items, page.NavItem{Key: "nav.settings", Href: v.path("settings"), Icon: "gear", Group: "nav.group.org"})
 	}
@@ -411,10 +459,10 @@ func (c *Console) nav(v visit, name string) []page.NavItem {
 		page.NavItem{Key: "nav.me", Href: "/me", Icon: "person", Group: "nav.group.me"},
 		page.NavItem{Key: "nav.security", Href: "/me/security", Icon: "shield", Group: "nav.group.me"},
 		page.NavItem{Key: "nav.sessions", Href: "/me/sessions", Icon: "device", Group: "nav.group.me"})
-	current := map[string]string{"dashboard": v.About.HomePath(), "users": v.path("users"), "users.invite": v.path("users"), "users.import": v.path("users"), "users.import.columns": v.path("users"), "users.import.lines": v.path("users"), "users.export": v.path("users"), "user": v.path("users"), "unlink": v.path("users"), "link": "/me",
+	current := map[string]string{"dashboard": v.About.HomePath(), "users": v.path("users"), "users.invite": v.path("users"), "users.import": v.path("users"), "users.import.columns": v.path("users"), "users.import.lines": v.path("users"), "users.export": v.path("users"), "users.bulk": v.path("users"), "users.bulk.done": v.path("users"), "job": v.path("users"), "user": v.path("users"), "unlink": v.path("users"), "link": "/me",
 		"roles": v.path("roles"), "role": v.path("roles"), "role.new": v.path("roles"), "groups": v.path("groups"), "group": v.path("groups"),
 		"orgs": v.path("orgs"), "org.new": v.path("orgs"), "me": "/me", "me.security": "/me/security", "me.security.app": "/me/security", "me.security.key": "/me/security", "me.recovery": "/me/security", "user.access-code": v.path("users"),
-		"org.settings": v.path("settings"), "org.policy": v.path("settings/sign-in"), "org.policy.preview": v.path("settings/sign-in"), "campaign": v.path("security"),
+		"org.settings": v.path("settings"), "org.move": v.path("settings"), "org.move.new": v.path("settings"), "org.moves": v.path("settings"), "org.branding": v.path("settings"), "org.policy": v.path("settings/sign-in"), "org.policy.preview": v.path("settings/sign-in"), "campaign": v.path("security"), "seats": v.path("seats"),
 		"me.sessions": "/me/sessions"}[name]
 	for i := range items {
 		items[i].Current = items[i].Href == current

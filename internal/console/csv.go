@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"doorward/internal/account"
+	"doorward/internal/id"
 	"doorward/internal/license"
 	"doorward/internal/page"
 	"doorward/internal/refusal"
@@ -30,7 +31,7 @@ const (
 	stepResult  = "result" // the result as a file
 )
 
-// MostUpload is the size of an uploaded file's request in bytes: more than an import takes, so that a large file is answered by a sentence.
+// MostUpload is the size of an uploaded file's request in bytes.
 const MostUpload = 20 << 20
 
 // importDoc is where a file is chosen.
@@ -39,15 +40,19 @@ type importDoc struct {
 	Action, Back string
 	Seats        license.Seats
 	Columns      []account.Column // that it may have
-	Lines, Size  int              // at most
+	Lines, Size  int              // at most; megabytes
+	Few          int              // lines that are worked off at once
 }
 
 // columnsDoc asks what the columns of a file hold.
 type columnsDoc struct {
 	page.Base
 	carried
-	Columns []columnChoice
+	columnsAsked
 }
+
+// columnsAsked are the columns of a file whose content is asked for.
+type columnsAsked struct{ Columns []columnChoice }
 
 // columnChoice is a column, with a cell or two from it.
 type columnChoice struct {
@@ -55,8 +60,8 @@ type columnChoice struct {
 	Options             []page.Option
 }
 
-// Asked returns the choice for a column, named after its head.
-func (d *columnsDoc) Asked(c columnChoice) *page.Choosing {
+// Asked returns the choice for a column, named after its head, for a page.
+func (columnsAsked) Asked(d *page.Base, c columnChoice) *page.Choosing {
 	s := d.Select(c.Field, "csv.columns.title", c.Options)
 	s.Label = d.T("csv.columns.one", "Column", c.Head)
 	if c.Sample != "" {
@@ -112,7 +117,7 @@ func (c *Console) importForm(w http.ResponseWriter, r *http.Request, v visit) er
 
 func (c *Console) showImport(w http.ResponseWriter, r *http.Request, v visit, status int, f page.Form) error {
 	doc := &importDoc{Base: c.base(v, "users.import", "csv.import.title"), Action: v.path("users/import"), Back: v.path("users"),
-		Lines: account.MostLines, Size: account.MostSheet >> 10}
+		Lines: account.MostJobLines, Size: MostUpload >> 20, Few: account.MostLines}
 	doc.Form = f
 	var err error
 	if doc.Seats, err = license.SeatsOf(c.DB.Read(r.Context()), v.About.ID); err != nil {
@@ -128,7 +133,10 @@ func (c *Console) showImport(w http.ResponseWriter, r *http.Request, v visit, st
 
 // importPeople takes every step of an import.
 func (c *Console) importPeople(w http.ResponseWriter, r *http.Request, v visit) error {
-	values, field, err := c.sheetForm(w, r, v)
+	values, field, long, err := c.sheetForm(w, r, v)
+	if err == nil && long != "" {
+		return seeOther(w, r, v.path("jobs/"+string(long)))
+	}
 	if err == nil {
 		err = c.importStep(w, r, v, values)
 	}
@@ -208,24 +216,31 @@ func columnsIn(values url.Values, n int) ([]account.Column, error) {
 func (c *Console) showColumns(w http.ResponseWriter, r *http.Request, v visit, status int, by carried, sheet account.Sheet, f page.Form) error {
 	doc := &columnsDoc{Base: c.base(v, "users.import.columns", "csv.columns.title"), carried: by}
 	doc.Form = f
-	for i, head := range sheet.Head {
-		one := columnChoice{Field: columnField(i), Head: head, Options: []page.Option{{Value: "", Key: "csv.column.none"}}}
+	doc.columnsAsked = askColumns(sheet.Head, by.Chosen, func(i int) string {
+		for _, l := range sheet.Lines {
+			if i < len(l.Cells) && l.Cells[i] != "" {
+				return l.Cells[i]
+			}
+		}
+		return ""
+	})
+	doc.Form.Values = nil // the choices stand in the options
+	return c.pages.Render(w, r, status, "users.import.columns", doc)
+}
+
+// askColumns returns the choices for the columns of a head. sample returns a cell of one.
+func askColumns(head []string, held []account.Column, sample func(i int) string) (asked columnsAsked) {
+	for i, h := range head {
+		one := columnChoice{Field: columnField(i), Head: h, Sample: shortCell(sample(i)), Options: []page.Option{{Value: "", Key: "csv.column.none"}}}
 		for _, col := range account.ReadColumns {
 			one.Options = append(one.Options, page.Option{Value: string(col), Key: "csv.column." + string(col)})
 		}
 		for j := range one.Options {
-			one.Options[j].Chosen = one.Options[j].Value == string(by.Chosen[i])
+			one.Options[j].Chosen = i < len(held) && one.Options[j].Value == string(held[i])
 		}
-		for _, l := range sheet.Lines {
-			if i < len(l.Cells) && l.Cells[i] != "" {
-				one.Sample = shortCell(l.Cells[i])
-				break
-			}
-		}
-		doc.Columns = append(doc.Columns, one)
+		asked.Columns = append(asked.Columns, one)
 	}
-	doc.Form.Values = nil // the choices stand in the options
-	return c.pages.Render(w, r, status, "users.import.columns", doc)
+	return asked
 }
 
 // shortCell is a cell as an example.
@@ -322,41 +337,49 @@ func attach(w http.ResponseWriter, name string) {
 }
 
 // sheetForm decodes a step of an import: the form of a page, or the upload of a file, whose text then stands in the field "text". It returns the
-// field at which the text's faults are told.
-func (c *Console) sheetForm(w http.ResponseWriter, r *http.Request, v visit) (values url.Values, field string, err error) {
+// field at which the text's faults are told. A long file becomes a job instead, which it returns.
+func (c *Console) sheetForm(w http.ResponseWriter, r *http.Request, v visit) (values url.Values, field string, long id.Job, err error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" {
 		values, err = c.form(w, r, v)
-		return values, "text", err
+		return values, "text", "", err
 	}
-	values, raw, err := readUpload(r)
+	if r.ContentLength < 0 || r.ContentLength > account.MostSheet {
+		leave, err := c.Jobs.Room(r.Context())
+		if err != nil {
+			return url.Values{}, "text", "", err
+		}
+		defer leave()
+	}
+	values, raw, err := readUpload(r, "file", MostUpload)
 	if err != nil {
-		return url.Values{}, "text", err
+		return url.Values{}, "text", "", err
 	}
 	r.PostForm = values // for the page that interrupts it, see askProof
 	if err := c.rendered(v, values); err != nil {
-		return values, "text", err
+		return values, "text", "", err
 	}
 	if len(raw) == 0 {
-		return values, "text", nil
+		return values, "text", "", nil
 	}
 	text, guessed, fault := account.DecodeSheet(raw)
 	if fault != nil {
-		return values, "file", fault
+		return values, "file", "", fault
+	}
+	if account.Long(text) {
+		long, err = c.Jobs.Store(r.Context(), v.Actor, v.About.ID, text, guessed)
+		return values, "file", long, err
 	}
 	values.Set("text", text)
 	if guessed {
 		values.Set("guessed", "1")
 	}
-	return values, "file", nil
+	return values, "file", "", nil
 }
 
-// mostRead is more of a file than an import takes, in the widest encoding.
-const mostRead = 2*account.MostSheet + 4
-
-// readUpload reads the fields of a form with a file, and the file. Of a file that is too large it keeps no more than shows that, but reads it
-// to its end: else a browser would not read the answer.
-func readUpload(r *http.Request) (values url.Values, file []byte, err error) {
+// readUpload reads the fields of a form with a file, and the file in the field of that name, of which it takes so many bytes. Of one that is too large
+// it keeps no more than shows that, but reads it to its end: else a browser would not read the answer.
+func readUpload(r *http.Request, field string, most int64) (values url.Values, file []byte, err error) {
 	broken := refusal.New(refusal.Invalid, "error.form")
 	parts, err := r.MultipartReader()
 	if err != nil {
@@ -370,7 +393,7 @@ func readUpload(r *http.Request) (values url.Values, file []byte, err error) {
 		}
 		var body []byte
 		if err == nil && n < 20 {
-			body, err = io.ReadAll(io.LimitReader(part, mostRead+1))
+			body, err = io.ReadAll(io.LimitReader(part, most+1))
 		}
 		if err == nil {
 			_, err = io.Copy(io.Discard, part)
@@ -382,7 +405,7 @@ func readUpload(r *http.Request) (values url.Values, file []byte, err error) {
 			return nil, nil, broken
 		}
 		switch name := part.FormName(); {
-		case name == "file":
+		case name == field:
 			file = body
 		case !utf8.ValidString(name), !utf8.Valid(body), bytes.IndexByte(body, 0) >= 0:
 			return nil, nil, refusal.New(refusal.Invalid, "error.text.invalid")
@@ -396,6 +419,7 @@ func readUpload(r *http.Request) (values url.Values, file []byte, err error) {
 type exportDoc struct {
 	page.Base
 	Action, Back string
+	Narrowed     bool // to what the list finds
 	Columns      []page.Option
 }
 
@@ -404,7 +428,9 @@ func (c *Console) exportForm(w http.ResponseWriter, r *http.Request, v visit) er
 }
 
 func (c *Console) showExport(w http.ResponseWriter, r *http.Request, v visit, status int, f page.Form) error {
-	doc := &exportDoc{Base: c.base(v, "users.export", "csv.export.title"), Action: v.path("users/export"), Back: v.path("users")}
+	l, _ := c.peopleFilter(r.URL.Query())
+	doc := &exportDoc{Base: c.base(v, "users.export", "csv.export.title"), Action: v.path("users/export") + sameQuery(r), Back: v.path("users") + sameQuery(r),
+		Narrowed: l.narrowed()}
 	doc.Form = f
 	for _, col := range account.Columns {
 		if col != account.GroupsColumn || withGroups(v.About.Kind) {
@@ -422,7 +448,11 @@ func (c *Console) exportPeople(w http.ResponseWriter, r *http.Request, v visit) 
 		for _, col := range values["columns"] {
 			columns = append(columns, account.Column(col))
 		}
-		err = c.Directory.Export(r.Context(), v.Actor, v.About.ID, columns, func() io.Writer {
+		l, f := c.peopleFilter(r.URL.Query())
+		if !l.query.Has("sort") {
+			f.Order = "" // oldest first
+		}
+		err = c.Directory.Export(r.Context(), v.Actor, v.About.ID, f, columns, func() io.Writer {
 			begun = true
 			attach(w, v.About.Slug+"-"+c.Now().In(v.location()).Format(time.DateOnly)+".csv")
 			return w

@@ -25,8 +25,10 @@ type dashboardDoc struct {
 	People  *peopleFigures    // nil for who may not see people
 	Orgs    bool              // there may be organisations below
 	OrgsTo  string
-	Below   []orgRow // the first of them by name
-	Invite  string   // empty for who may not invite
+	Below   []orgRow  // the first of them by name
+	Asking  int       // open requests for more seats of those below, for who answers them
+	Came    []entered // who came from the organisations above, for who reads the log
+	Invite  string    // empty for who may not invite
 	Since   time.Time
 	Factors string // own second factors
 }
@@ -53,6 +55,15 @@ func (p peopleFigures) Share() float64 {
 // Unknown tells whether nobody was looked at, though there are people.
 func (p peopleFigures) Unknown() bool { return p.Judged == 0 && p.Counts.Active > 0 }
 
+// entered is a visit of somebody from an organisation above.
+type entered struct {
+	Who, Home string // address, name of their organisation
+	At        time.Time
+}
+
+// cameOnDashboard is how many visits the dashboard lists.
+const cameOnDashboard = 5
+
 // countedLive is up to how many active people the dashboard looks at each one's factors. Above, it shows what was found when they were last judged.
 const countedLive = 1000
 
@@ -78,6 +89,23 @@ func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) err
 		for _, o := range list {
 			doc.Below = append(doc.Below, orgRow{Listed: o})
 		}
+	}
+	if v.Rights.May(access.AuditView) {
+		came, err := audit.NewestOf(c.DB.Read(r.Context()), v.About.ID, audit.OrgEntered, cameOnDashboard)
+		if err != nil {
+			return err
+		}
+		for _, e := range came {
+			home, _ := e.Data["home"].(string)
+			doc.Came = append(doc.Came, entered{e.Actor.Name, home, e.At})
+		}
+	}
+	if answersSeats(v) {
+		asking, err := license.AskingBelow(c.DB.Read(r.Context()), v.About.ID, boundTo(v, access.SeatsSet), askingShown)
+		if err != nil {
+			return err
+		}
+		doc.Asking = len(asking)
 	}
 	if v.Rights.May(access.PeopleInvite) && account.MayAdd(v.Actor, v.Rights, v.About.Rules) {
 		doc.Invite = v.path("users/invite")
@@ -110,6 +138,13 @@ func (c *Console) dashboard(w http.ResponseWriter, r *http.Request, v visit) err
 			f.Days = append(f.Days, page.Bar{Label: days[i].Format("2"), Title: days[i].Format("2006-01-02") + ": " + strconv.Itoa(n), Value: n})
 		}
 		doc.People = f
+	}
+	awaited, err := c.movesNotice(r, v)
+	if err != nil {
+		return err
+	}
+	if awaited != nil {
+		doc.Notices = append(doc.Notices, *awaited)
 	}
 	return c.pages.Render(w, r, http.StatusOK, "dashboard", doc)
 }

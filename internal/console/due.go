@@ -27,7 +27,7 @@ func (c *Console) factorDue(w http.ResponseWriter, r *http.Request, v visit, by 
 			return err
 		}
 	}
-	doc := &dueDoc{Base: page.Base{Page: "factor-due", Title: "factor-due.title", Brand: page.Brand{Name: home.Name}},
+	doc := &dueDoc{Base: page.Base{Page: "factor-due", Title: "factor-due.title", Brand: brandOf(home)},
 		Organisation: by.Name, SignIn: home.SignInPath(), Identifier: v.Home.Email}
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:

@@ -40,6 +40,16 @@ func (l listing) with(name, value string) string {
 	return "?" + q.Encode()
 }
 
+// narrowed tells whether a filter is set: more than an order and columns.
+func (l listing) narrowed() bool {
+	for name := range l.query {
+		if name != "sort" && name != "col" {
+			return true
+		}
+	}
+	return false
+}
+
 // head returns the head of a column that sorts. latest begins with the greatest: times and numbers.
 func (l listing) head(b *page.Base, order, label string, latest bool) *page.Column {
 	next, direction := order, ""

@@ -21,6 +21,7 @@ type profileDoc struct {
 	Person    account.Account
 	Languages []page.Option
 	Zones     []page.Option
+	Pending   account.PendingEmail // a change of the address that waits
 
 	Organisations []belowRow // where linked accounts of this one live
 	LinkWith      string     // name of the organisation above with whose account this one can be linked; empty: none
@@ -38,6 +39,9 @@ func (c *Console) showProfile(w http.ResponseWriter, r *http.Request, v visit, s
 		doc.Languages = append(doc.Languages, page.Option{Value: string(l), Text: l.Name(), Chosen: l == v.Account.Language})
 	}
 	var err error
+	if doc.Pending, err = account.EmailPending(c.DB.Read(r.Context()), c.Now(), v.Account); err != nil {
+		return err
+	}
 	if doc.Organisations, err = c.below(r, v); err != nil {
 		return err
 	}

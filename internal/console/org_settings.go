@@ -9,6 +9,7 @@ import (
 
 	"doorward/internal/access"
 	"doorward/internal/account"
+	"doorward/internal/license"
 	"doorward/internal/locale"
 	"doorward/internal/org"
 	"doorward/internal/page"
@@ -25,9 +26,12 @@ type settingsDoc struct {
 	Zones     []page.Option
 	Countries []page.Option
 	Tags      string
-	People    int // who would be signed out, or gone
-	Below     int // organisations that would have to go first
-	Waiting   int // days
+	People    int            // who would be signed out, or gone
+	Below     int            // organisations that would have to go first
+	Waiting   int            // days
+	Seats     *license.Seats // for who sets them
+
+	Move string // where it is moved to another MSP; empty for who may not start that
 
 	MayEdit, MaySuspend, MayDelete bool
 }
@@ -73,7 +77,14 @@ func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, v visit, 
 	if err != nil {
 		return err
 	}
-	doc.People = counts.Active + counts.Invited + counts.Disabled
+	doc.People = counts.Active + counts.Invited + counts.Disabled + counts.Deleting
+	if v.Rights.May(access.SeatsSet) {
+		seats, err := license.SeatsOf(tx, o.ID)
+		if err != nil {
+			return err
+		}
+		doc.Seats = &seats
+	}
 	list, _, err := org.List(tx, o.ID, org.Filter{Most: 1})
 	if err != nil {
 		return err
@@ -81,6 +92,9 @@ func (c *Console) showSettings(w http.ResponseWriter, r *http.Request, v visit, 
 	doc.Below = len(list)
 	doc.MaySuspend = o.State != access.Deleting && v.Rights.May(access.OrgSuspend)
 	doc.MayDelete = o.Kind != access.Provider && v.Rights.May(access.OrgDelete)
+	if o.Kind == access.Customer && o.State == access.Active && v.Rights.May(access.OrgMoveStart) {
+		doc.Move = v.path("move")
+	}
 	return c.pages.Render(w, r, status, "org.settings", doc)
 }
 

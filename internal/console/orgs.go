@@ -4,12 +4,11 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"time"
 
 	"doorward/internal/access"
+	"doorward/internal/account"
 	"doorward/internal/id"
 	"doorward/internal/license"
-	"doorward/internal/locale"
 	"doorward/internal/org"
 	"doorward/internal/page"
 	"doorward/internal/refusal"
@@ -35,6 +34,7 @@ type orgsDoc struct {
 	All      string // the plain list
 	Next     string
 	New      string // empty for who may not make one
+	Moves    string // empty for who may do nothing about moves
 }
 
 // Head returns the head of a column that sorts.
@@ -105,6 +105,9 @@ func (c *Console) orgs(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	if v.Rights.May(access.OrgCreate) {
 		doc.New = v.path("orgs/new")
+	}
+	if account.SeesMoves(v.Rights) {
+		doc.Moves = v.path("move")
 	}
 	return c.pages.Render(w, r, http.StatusOK, "orgs", doc)
 }
@@ -185,84 +188,4 @@ func (d *orgsDoc) offer(f org.Filter, groups []access.OrgGroup, tags []string) {
 		page.Option{Value: string(org.BySeats.Down()), Key: "orgs.sort.seats_down"}, page.Option{Value: string(org.BySeats), Key: "orgs.sort.seats"},
 		page.Option{Value: string(org.ByCreated.Down()), Key: "users.sort.created_down"}, page.Option{Value: string(org.ByCreated), Key: "users.sort.created"})
 	d.Filtered = d.Query != "" || f.State != "" || f.Kind != "" || f.Tag != "" || f.Group != "" || f.After != ""
-}
-
-// newOrgDoc is the form that makes an organisation.
-type newOrgDoc struct {
-	page.Base
-	Action    string
-	Back      string
-	Kinds     []page.Option
-	Languages []page.Option
-	Zones     []page.Option
-	Prefix    string // what stands before the tenant domain in addresses
-}
-
-func (c *Console) newOrgForm(w http.ResponseWriter, r *http.Request, v visit) error {
-	return c.showNewOrg(w, r, v, http.StatusOK, page.Form{})
-}
-
-func (c *Console) showNewOrg(w http.ResponseWriter, r *http.Request, v visit, status int, f page.Form) error {
-	doc := &newOrgDoc{Base: c.base(v, "org.new", "org.new.title."+string(v.About.Kind)), Action: v.path("orgs/new"), Back: v.path("orgs")}
-	doc.Form = f
-	for _, k := range []access.OrgKind{access.MSP, access.Customer} {
-		if v.Rights.MayCreate(k) {
-			doc.Kinds = append(doc.Kinds, page.Option{Value: string(k), Key: "org.kind." + string(k), Hint: "org.kind." + string(k) + ".hint", Chosen: len(doc.Kinds) == 0})
-		}
-	}
-	if len(doc.Kinds) == 0 {
-		return refusal.New(refusal.Forbidden, "error.forbidden")
-	}
-	for _, l := range locale.Languages {
-		doc.Languages = append(doc.Languages, page.Option{Value: string(l), Text: l.Name(), Chosen: l == v.About.Language})
-	}
-	doc.Zones = zones(v.About.TimeZone, true)
-	return c.pages.Render(w, r, status, "org.new", doc)
-}
-
-// commonZones are the time zones offered; any other that the organisation has is added.
-var commonZones = []string{"UTC", "Europe/London", "Europe/Dublin", "Europe/Lisbon", "Europe/Berlin", "Europe/Zurich", "Europe/Vienna", "Europe/Paris",
-	"Europe/Brussels", "Europe/Amsterdam", "Europe/Luxembourg", "Europe/Madrid", "Europe/Rome", "Europe/Stockholm", "Europe/Copenhagen", "Europe/Oslo",
-	"Europe/Warsaw", "Europe/Prague", "Europe/Athens", "Europe/Helsinki", "America/New_York", "America/Chicago", "America/Denver",
-	"America/Los_Angeles", "America/Toronto", "America/Sao_Paulo", "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney",
-	"Pacific/Auckland"}
-
-func zones(chosen string, required bool) []page.Option {
-	var list []page.Option
-	if !required {
-		list = append(list, page.Option{Value: "", Key: "me.zone_org", Chosen: chosen == ""})
-	}
-	if chosen != "" && !slices.Contains(commonZones, chosen) {
-		list = append(list, page.Option{Value: chosen, Text: chosen, Chosen: true})
-	}
-	for _, z := range commonZones {
-		if _, err := time.LoadLocation(z); err == nil {
-			list = append(list, page.Option{Value: z, Text: z, Chosen: z == chosen})
-		}
-	}
-	return list
-}
-
-func (c *Console) newOrg(w http.ResponseWriter, r *http.Request, v visit) error {
-	values, err := c.form(w, r, v)
-	var o org.Org
-	if err == nil {
-		var typed map[string]string
-		if typed, err = take(values, "kind", "name", "slug", "language", "time_zone"); err == nil {
-			kind := access.OrgKind(typed["kind"])
-			if kind == "" && v.About.Kind == access.MSP {
-				kind = access.Customer
-			}
-			o, err = c.Directory.CreateOrg(r.Context(), v.Actor, org.New{Kind: kind, Parent: v.About.ID, Slug: typed["slug"], Name: typed["name"],
-				Language: locale.Language(typed["language"]), TimeZone: typed["time_zone"]})
-		}
-	}
-	if err != nil {
-		if !again(err) {
-			return err
-		}
-		return c.showNewOrg(w, r, v, status(w, err), page.FormOf(values, err))
-	}
-	// The next thing that a new organisation needs is its first administrator.
-	return c.done(w, r, "/o/"+o.Slug+"/users/invite", "org.new.done", "Organisation", o.Name)
 }

@@ -147,9 +147,12 @@ type personDoc struct {
 
 	exception
 
-	MayResend, MayWithdraw, MayDisable, MayRoles, MayReset, MayEnd, MayCode, MaySetup, MayUnlink bool
-	Lives                                                                                        []page.Option // of a temporary access code
-	Myself                                                                                       bool
+	MayResend, MayWithdraw, MayDisable, MayRoles, MayReset, MayEnd, MayCode, MaySetup, MayUnlink, MayDelete, MayKeep bool
+	Lives                                                                                                            []page.Option // of a temporary access code
+	Myself                                                                                                           bool
+	Pending                                                                                                          account.PendingEmail // a change of address that waits
+	MayEmail                                                                                                         bool
+	Waits                                                                                                            int // days until somebody who is deleted goes
 }
 
 func (c *Console) person(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -210,7 +213,11 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, v visit, st
 	pending := doc.Person.State == account.Invited
 	doc.MayResend = pending && v.Rights.MayTouch(access.PeopleResend, held)
 	doc.MayWithdraw = pending && doc.Person.Activated.IsZero() && v.Rights.MayTouch(access.PeopleWithdraw, held)
-	doc.MayDisable = !doc.Myself && v.Rights.MayTouch(access.PeopleDisable, held)
+	deleting := doc.Person.State == account.Deleting
+	doc.MayDelete = !deleting && !pending && !doc.Myself && v.Rights.MayTouch(access.PeopleDelete, held)
+	doc.MayKeep = deleting && v.Rights.MayTouch(access.PeopleDelete, held)
+	doc.Waits = int(account.DeletionWaits.Hours() / 24)
+	doc.MayDisable = !deleting && !doc.Myself && v.Rights.MayTouch(access.PeopleDisable, held)
 	doc.MayRoles = !doc.Myself && v.Rights.MayTouch(access.RoleAssign, held)
 	doc.MayReset = !doc.Myself && len(factor.Seconds(factors, factor.Active))+len(factor.Seconds(factors, factor.Disabled)) > 0 && v.Rights.MayTouch(access.PeopleFactors, held)
 	doc.MaySetup = doc.Person.State == account.Active && v.Rights.MayTouch(access.PeopleFactors, held)
@@ -222,6 +229,10 @@ func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, v visit, st
 		}
 		doc.Home, doc.MaySetup, doc.MayCode, doc.MayReset = home.Name, false, false, false
 		doc.MayUnlink = doc.Person.State == account.Active && v.Rights.MayTouch(access.PeopleEdit, held)
+	}
+	doc.MayEmail = !doc.Myself && (pending || doc.Person.State == account.Active) && v.Rights.MayTouch(access.PeopleEdit, held)
+	if doc.Pending, err = account.EmailPending(tx, c.Now(), doc.Person); err != nil {
+		return err
 	}
 	for _, l := range []string{"1h", "4h", "24h"} {
 		doc.Lives = append(doc.Lives, page.Option{Value: l, Key: "user.access_code." + l, Chosen: l == "4h"})

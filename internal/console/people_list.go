@@ -2,6 +2,8 @@ package console
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 
 	"doorward/internal/access"
 	"doorward/internal/account"
@@ -37,11 +39,34 @@ type peopleDoc struct {
 	Closed   bool   // the rules let administrators alone invite
 	Import   string // empty for who may not
 	Export   string
+	Acts     []page.Option // what can be done to several; none for who may do nothing
+	Bulk     string        // where that is sent
+}
+
+// noteJobs says on a page which jobs of the visitor are not over.
+func (c *Console) noteJobs(r *http.Request, v visit, b *page.Base) error {
+	jobs, err := account.OpenJobs(c.DB.Read(r.Context()), v.About.ID)
+	for _, j := range jobs {
+		if j.Actor.Account != v.Account.ID {
+			continue
+		}
+		n := page.Flash{Kind: "warn", Key: "job.open", Args: []any{"Done", j.Done, "Total", j.Total}, Href: v.path("jobs/" + string(j.ID)), Link: "job.look"}
+		if !j.Works() {
+			n.Key, n.Args = "job.asks", nil
+		}
+		b.Notices = append(b.Notices, n)
+	}
+	return err
 }
 
 // Head returns the head of a column that sorts.
 func (d *peopleDoc) Head(order, label string) *page.Column {
 	return d.head(&d.Base, order, label, order == string(account.BySeen) || order == string(account.ByCreated))
+}
+
+// Picked tells whether somebody was ticked in a form that came back.
+func (d *peopleDoc) Picked(a id.Account) bool {
+	return slices.Contains(d.Form.Values["account"], string(a))
 }
 
 // personRow is a line of the people list.
@@ -60,16 +85,27 @@ var (
 )
 
 func (c *Console) people(w http.ResponseWriter, r *http.Request, v visit) error {
+	return c.showPeople(w, r, v, http.StatusOK, page.Form{})
+}
+
+// peopleFilter returns what an address of the list asks for.
+func (c *Console) peopleFilter(q url.Values) (listing, account.Filter) {
+	l := listed(q, string(account.ByAddress), "q", "state", "role", "factor", "source", "seen")
+	return l, account.Filter{Search: l.query.Get("q"), State: account.State(l.query.Get("state")), Role: l.query.Get("role"), Factor: l.query.Get("factor"),
+		Source: l.query.Get("source"), Seen: l.query.Get("seen"), Now: c.Now(), Order: account.Order(l.sort)}
+}
+
+// showPeople shows the list: as its address asks, or with a form of it that is wrong.
+func (c *Console) showPeople(w http.ResponseWriter, r *http.Request, v visit, status int, form page.Form) error {
 	q := r.URL.Query()
-	doc := &peopleDoc{Base: c.base(v, "users", "users.title"), listing: listed(q, string(account.ByAddress), "q", "state", "role", "factor", "source", "seen"),
-		All: v.path("users")}
-	doc.Query = doc.query.Get("q")
+	l, f := c.peopleFilter(q)
+	doc := &peopleDoc{Base: c.base(v, "users", "users.title"), listing: l, All: v.path("users"), Query: f.Search, Acts: chosen(form.Values.Get("action"), actOptions(v)...), Bulk: v.path("users/bulk") + sameQuery(r)}
+	doc.Form = form
 	var ok bool
 	if doc.Shows, ok = doc.columns(q["col"], standardColumns, peopleColumns); !ok {
 		return refusal.New(refusal.Invalid, "error.query")
 	}
-	f := account.Filter{Search: doc.Query, State: account.State(doc.query.Get("state")), Role: doc.query.Get("role"), Factor: doc.query.Get("factor"),
-		Source: doc.query.Get("source"), Seen: doc.query.Get("seen"), Now: c.Now(), Order: account.Order(doc.sort), After: q.Get("after"), Most: peoplePerPage}
+	f.After, f.Most = q.Get("after"), peoplePerPage
 	tx := c.DB.Read(r.Context())
 	list, next, err := account.People(tx, v.About.ID, f)
 	if err != nil {
@@ -93,8 +129,14 @@ func (c *Console) people(w http.ResponseWriter, r *http.Request, v visit) error 
 	}
 	if v.Rights.May(access.PeopleExport) {
 		doc.Export = v.path("users/export")
+		if l.narrowed() {
+			doc.Export += "?" + doc.query.Encode()
+		}
 	}
-	return c.pages.Render(w, r, http.StatusOK, "users", doc)
+	if err := c.noteJobs(r, v, &doc.Base); err != nil {
+		return err
+	}
+	return c.pages.Render(w, r, status, "users", doc)
 }
 
 // personRows adds what became of the invitations of those who have not come yet.
@@ -132,7 +174,8 @@ func (c *Console) personRows(r *http.Request, v visit, list []account.Listed) ([
 // offer sets what can be chosen.
 func (d *peopleDoc) offer(v visit, f account.Filter) {
 	d.States = chosen(string(f.State), page.Option{Value: "", Key: "users.state.any"}, page.Option{Value: string(account.Active), Key: "users.state.active"},
-		page.Option{Value: string(account.Invited), Key: "users.state.invited"}, page.Option{Value: string(account.Disabled), Key: "users.state.disabled"})
+		page.Option{Value: string(account.Invited), Key: "users.state.invited"}, page.Option{Value: string(account.Disabled), Key: "users.state.disabled"},
+		page.Option{Value: string(account.Deleting), Key: "users.state.deleting"})
 	roles := []page.Option{{Value: "", Key: "users.state.any"}}
 	for _, role := range access.Roles(v.About.Kind) {
 		roles = append(roles, page.Option{Value: role, Key: "role." + role})

@@ -129,45 +129,48 @@ func (d *policyDoc) Origin(f policy.Field) string {
 }
 
 // Effect returns what is in effect.
-func (d *policyDoc) Effect(f policy.Field) string {
+func (d *policyDoc) Effect(f policy.Field) string { return effect(d.Self(), d.Rules, f, d.Zone) }
+
+// effect says what rules ask in one respect.
+func effect(b *page.Base, r policy.Rules, f policy.Field, zone *time.Location) string {
 	switch f {
 	case policy.FieldSecondFactor:
-		return demandText(d.Self(), d.Rules, d.Zone)
+		return demandText(b, r, zone)
 	case policy.FieldFactors:
 		var names []string
-		for _, k := range d.Rules.MayEnrol() {
-			names = append(names, d.T("factor."+string(k)))
+		for _, k := range r.MayEnrol() {
+			names = append(names, b.T("factor."+string(k)))
 		}
-		return d.P.List(names)
+		return b.P.List(names)
 	case policy.FieldRemember:
-		if d.Rules.Remember == 0 {
-			return d.T("policy.remember.none")
+		if r.Remember == 0 {
+			return b.T("policy.remember.none")
 		}
-		return d.T("unit.days", "Count", int(d.Rules.Remember/(24*time.Hour)))
+		return b.T("unit.days", "Count", int(r.Remember/(24*time.Hour)))
 	case policy.FieldIdleAdmin:
-		return exactly(d.Self(), d.Rules.IdleAdmin)
+		return exactly(b, r.IdleAdmin)
 	case policy.FieldIdle:
-		return exactly(d.Self(), d.Rules.Idle)
+		return exactly(b, r.Idle)
 	case policy.FieldAbsolute:
-		return exactly(d.Self(), d.Rules.Absolute)
+		return exactly(b, r.Absolute)
 	case policy.FieldLinkHours:
-		return exactly(d.Self(), d.Rules.LinkLife)
+		return exactly(b, r.LinkLife)
 	case policy.FieldPasswordLength:
-		if d.Rules.Length == 0 {
-			return d.T("policy.length.default")
+		if r.Length == 0 {
+			return b.T("policy.length.default")
 		}
-		return d.T("policy.length", "Count", d.Rules.Length)
+		return b.T("policy.length", "Count", r.Length)
 	case policy.FieldPasswordHistory:
-		if d.Rules.History == 0 {
-			return d.T("policy.history.none")
+		if r.History == 0 {
+			return b.T("policy.history.none")
 		}
-		return d.T("policy.history", "Count", d.Rules.History)
+		return b.T("policy.history", "Count", r.History)
 	case policy.FieldInvite:
-		if d.Rules.AdministratorsInvite {
-			return d.T("policy.invite.administrators")
+		if r.AdministratorsInvite {
+			return b.T("policy.invite.administrators")
 		}
 	}
-	return d.T("policy.invite.anyone")
+	return b.T("policy.invite.anyone")
 }
 
 // exactly writes a duration without rounding it.

@@ -117,19 +117,20 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			Orgs:   []placeRow{{Org: below, Href: "/o/fabrikam/"}, {Org: below, Post: enterPath, As: "Bea"}}})},
 		"me": {
 			&profileDoc{Base: own("me"), Person: ada, Languages: options("me.language_org"), Zones: zones("Africa/Cairo", false)},
+			&profileDoc{Base: failed(own("me"), refusal.Field("email", "email.taken")), Person: ada, Pending: account.PendingEmail{Email: "ada.l@x.example", Until: ahead}},
 			&profileDoc{Base: own("me"), Person: ada, LinkWith: "<b>Contoso</b>", Organisations: []belowRow{
 				{Name: "<b>Fabrikam</b>", Slug: "fabrikam", Email: "ada@fabrikam.example", Open: true, Unlink: "/me/unlink/fabrikam"},
 				{Name: "Tailspin", Slug: "tailspin", Email: "ada@tailspin.example"}}},
 			&profileDoc{Base: failed(own("me"), refusal.Field("username", "username.taken"), refusal.Field("elsewhere", "username.form"))},
 		},
 		"users.import": {
-			&importDoc{Base: at(below, "users.import", "csv.import.title"), Seats: few, Lines: 2000, Size: 300, Columns: account.ReadColumns},
+			&importDoc{Base: at(below, "users.import", "csv.import.title"), Seats: few, Lines: 200000, Size: 20, Few: 2000, Columns: account.ReadColumns},
 			&importDoc{Base: failed(at(below, "users.import", "csv.import.title"), refusal.Field("file", "csv.binary")), Seats: many},
 			&importDoc{Base: failed(at(below, "users.import", "csv.import.title"), refusal.Field("text", "csv.large", "Lines", 2000, "Size", 300)), Seats: full},
 		},
 		"users.import.columns": {
 			&columnsDoc{Base: at(below, "users.import.columns", "csv.columns.title"), carried: carried{Text: "a<b>\n\"x\"", Guessed: true},
-				Columns: []columnChoice{{Field: "column_0", Head: "<b>Kontakt</b>", Sample: "ada@contoso.example", Options: options("csv.column.email", "csv.column.none")}}},
+				columnsAsked: columnsAsked{[]columnChoice{{Field: "column_0", Head: "<b>Kontakt</b>", Sample: "ada@contoso.example", Options: options("csv.column.email", "csv.column.none")}}}},
 			&columnsDoc{Base: failed(at(below, "users.import.columns", "csv.columns.title"), refusal.Field("", "csv.column_email"))},
 		},
 		"users.import.lines": {
@@ -138,8 +139,19 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			&linesDoc{Base: at(below, "users.import.lines", "csv.done.title"), Ran: true, Results: lines, Added: 1, There: 1, Refused: 2, Left: "email\n=1"},
 			&linesDoc{Base: at(below, "users.import.lines", "csv.done.title"), Ran: true, Results: lines[:1], Added: 1},
 		},
+		"users.bulk": {
+			&bulkDoc{Base: at(below, "users.bulk", "bulk.act.disable"), Act: account.ActDisable, Count: 12, People: []account.Account{ada, bea}, More: 10, Kept: []kept{{"action", "disable"}}},
+			&bulkDoc{Base: failed(at(below, "users.bulk", "bulk.act.give-role"), refusal.Field("role", "bulk.role_missing")), Act: account.ActGiveRole, Count: 1204, Later: true,
+				Roles: options("role.core", "role.viewer")},
+			&bulkDoc{Base: failed(at(house, "users.bulk", "bulk.act.add-group"), refusal.Field("group", "bulk.group_missing"), refusal.Field("", "bulk.changed")), Act: account.ActGroup,
+				Groups: options("nav.groups"), Count: 1},
+		},
+		"users.bulk.done": {
+			&bulkDoneDoc{Base: at(below, "users.bulk.done", "bulk.act.disable"), Act: account.ActDisable, Done: 1, Refused: 1, Rows: []account.Done{{Email: "<b>x</b>"},
+				{Email: "y", Err: refusal.New(refusal.Conflict, "account.last_administrator")}}},
+		},
 		"users.export": {
-			&exportDoc{Base: at(below, "users.export", "csv.export.title"), Columns: options("csv.column.email", "csv.column.state")},
+			&exportDoc{Base: at(below, "users.export", "csv.export.title"), Narrowed: true, Columns: options("csv.column.email", "csv.column.state")},
 			&exportDoc{Base: failed(at(below, "users.export", "csv.export.title"), refusal.Field("columns", "csv.column_none")), Columns: options("csv.column.email")},
 		},
 		"me.security": {
@@ -205,7 +217,9 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		},
 	}
 
+	docs["job"] = jobSamples(at, failed, options)
 	everyone := docs["users"][0].(*peopleDoc)
+	everyone.Acts, everyone.Bulk = options("bulk.act.disable", "bulk.act.resend"), "x"
 	everyone.offer(visit{About: below, Rights: access.Rights{Own: []access.Role{{ID: id.New[id.Role](ago), Name: "<b>Own</b>"}}}}, account.Filter{Role: access.Core})
 
 	for _, kind := range []access.OrgKind{access.Provider, access.MSP, access.Customer} {
@@ -216,7 +230,7 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			nil, {Seats: full}, {Seats: many, Covered: 2}, {Counts: account.Counts{Active: 4, Invited: 1}, Seats: few, Covered: 1, Judged: 4, SignIns: 3, Days: days},
 			{Counts: account.Counts{Active: 4000}, Seats: many},
 		} {
-			docs["dashboard"] = append(docs["dashboard"], &dashboardDoc{Base: at(o, "dashboard", "dashboard.title"), Kind: kind,
+			docs["dashboard"] = append(docs["dashboard"], &dashboardDoc{Base: at(o, "dashboard", "dashboard.title"), Kind: kind, Asking: 2, Came: []entered{{"<b>ada</b>@contoso.example", house.Name, ago}, {At: ago}},
 				Roles: access.Roles(kind), Orgs: kind != access.Customer, OrgsTo: "x", Since: ago, People: f, Invite: "x"})
 		}
 
@@ -240,12 +254,15 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		}
 		docs["orgs"] = append(docs["orgs"],
 			&orgsDoc{Base: at(o, "orgs", "orgs.title."+string(kind)), Kind: kind, Filtered: true, Query: "zz"},
-			&orgsDoc{Base: at(o, "orgs", "orgs.title."+string(kind)), Kind: kind, New: "x"},
+			&orgsDoc{Base: at(o, "orgs", "orgs.title."+string(kind)), Kind: kind, New: "x", Moves: "x"},
 			&orgsDoc{Base: at(o, "orgs", "orgs.title."+string(kind)), Kind: kind})
 		kinds := []page.Option{{Value: "msp", Key: "org.kind.msp", Hint: "org.kind.msp.hint", Chosen: true},
 			{Value: "customer", Key: "org.kind.customer", Hint: "org.kind.customer.hint"}}
 		docs["org.new"] = append(docs["org.new"],
-			&newOrgDoc{Base: at(o, "org.new", "org.new.title."+string(kind)), Kinds: kinds, Zones: zones("UTC", true)},
+			&newOrgDoc{Base: at(o, "org.new", "org.new.title."+string(kind)), Kinds: kinds, Zones: zones("UTC", true), Countries: countries("DE"), MaySeats: true, MayAdmin: true, Pool: license.Pool{Size: license.Unlimited}},
+			&newOrgDoc{Base: at(o, "org.new", "org.new.title."+string(kind)), Kinds: kinds[1:], MaySeats: true, Pool: license.Pool{Size: 100, Given: 40}},
+			&newOrgDoc{Base: failed(at(o, "org.new", "org.new.title."+string(kind)), refusal.Field("seat_limit", "org.new.no_seat"), refusal.Field("admin", "email.form")), Kinds: kinds[1:],
+				MaySeats: true, MayAdmin: true, Pool: license.Pool{Size: license.Unlimited}},
 			&newOrgDoc{Base: failed(at(o, "org.new", "org.new.title."+string(kind)), refusal.Field("slug", "slug.taken")), Kinds: kinds[1:]})
 	}
 
@@ -303,8 +320,16 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 	}
 	gone := ada
 	gone.State = account.Disabled
+	leaving := ada
+	leaving.State, leaving.DeleteAt = account.Deleting, ahead
+	waits := account.PendingEmail{Email: "ada.l@x.example", Until: ahead}
 	docs["user"] = append(docs["user"],
 		&personDoc{Base: about, Person: gone, MayDisable: true},
+		&personDoc{Base: about, Person: leaving, MayKeep: true},
+		&personDoc{Base: about, Person: leaving, Home: house.Name, Pending: waits},
+		&personDoc{Base: about, Person: ada, MayDelete: true, Waits: 7, MayEmail: true, Pending: waits},
+		&personDoc{Base: failed(about, refusal.Field("email", "email.same")), Person: ada, MayDelete: true, Waits: 1, Home: house.Name, MayEmail: true},
+		&personDoc{Base: about, Person: bea, MayEmail: true, MayDelete: true},
 		&personDoc{Base: about, Person: ada, MayDisable: true, Home: house.Name, MayUnlink: true},
 		&personDoc{Base: about, Person: gone, MayDisable: true, Home: house.Name},
 		&personDoc{Base: about, Person: ada, MayRoles: true, Zone: "Europe/Berlin", Kept: []string{access.Core}, Ends: options("role.editor"), Grouped: true, GroupsAt: "x",
@@ -317,7 +342,7 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		o := house
 		o.State, o.DeleteAt = state, ahead
 		doc := &settingsDoc{Base: at(o, "org.settings", "org.settings.title"), Org: o, At: "x", Rev: 3, Languages: []page.Option{{Value: "de", Text: "Deutsch"}}, Zones: zones("UTC", true),
-			Countries: countries("DE"), Tags: "<b>north</b>", People: 3, Waiting: 2, MayEdit: true, MaySuspend: state != access.Deleting, MayDelete: true}
+			Countries: countries("DE"), Tags: "<b>north</b>", People: 3, Waiting: 2, Seats: &full, MayEdit: true, MaySuspend: state != access.Deleting, MayDelete: true, Move: "x"}
 		closed := *doc
 		closed.MaySuspend, closed.Below = false, 1
 		wrong := *doc
@@ -329,6 +354,36 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 		}
 		docs["org.settings"] = append(docs["org.settings"], doc, &closed, &wrong)
 	}
+	months := make([]license.Mark, monthsShown)
+	for i := range months {
+		months[i] = license.Mark{Month: license.MonthOf(pagetest.Now).Before(monthsShown - 1 - i), Most: i * i}
+	}
+	ask := license.Request{ID: id.New[id.SeatRequest](ago), State: license.RequestOpen, Wanted: 1200, Reason: "<b>office</b>", Made: ago, Answer: "<i>no</i>"}
+	seats := at(below, "seats", "seats.title")
+	docs["seats"] = []page.Doc{
+		&seatsDoc{Base: seats, Own: true, Kind: access.Customer, Seats: full, History: months, At: "x", MayAsk: true, Last: &ask},
+		&seatsDoc{Own: true, Base: failed(seats, refusal.Field("wanted", "seats.ask.more", "Limit", 5, "Most", 9), refusal.Field("reason", "reason.missing")), Kind: access.Customer, Seats: full,
+			History: months, At: "x", MayAsk: true},
+		&seatsDoc{Base: seats, Own: true, Kind: access.Customer, Seats: few, History: months, At: "x", Request: &asked{ask, "Ada <b>"}, MayWithdraw: true},
+		&seatsDoc{Base: seats, Own: true, Kind: access.Customer, Seats: many, History: months, At: "x", Request: &asked{ask, ""}},
+		&seatsDoc{Own: true, Base: failed(seats, refusal.Field("seat_limit", "seats.pool_left", "Pool", 9, "Given", 4, "Left", 5), refusal.Field("reason", "reason.missing")), Kind: access.Customer,
+			Seats: full, History: months, At: "x", Request: &asked{ask, "Ada"}, MaySet: true},
+		&seatsDoc{Own: true, Base: failed(seats, refusal.Field("seat_limit", "seats.form"), refusal.Field("pool", "seats.pool_open", "Count", 2)), Kind: access.MSP, Seats: full, History: months,
+			At: "x", MaySet: true, Pool: &license.Pool{Size: 100, Given: 40, Open: 1}},
+		&seatsDoc{Base: seats, Kind: access.MSP, At: "x", Pool: &license.Pool{Size: license.Unlimited, Given: 1}, Under: true, Month: "2025-01"},
+		&seatsDoc{Base: seats, Own: true, Kind: access.Provider, Seats: many, History: months, At: "x", Asking: []license.Asking{{Request: ask, Name: "<b>Fabrikam</b>", Slug: "fabrikam", Seats: full}},
+			Under: true, Month: months[3].Month, Marks: []markRow{{org.Listed{Name: "<b>Fabrikam</b>", Slug: "fabrikam", Limit: 5, Used: 3}, 4},
+				{org.Listed{Name: "Contoso", Slug: "contoso", Kind: access.MSP, Limit: license.Unlimited, Used: 1300}, 1400}}, Next: "?after=x", File: "x"},
+	}
+	branded := house
+	branded.Brand = org.Brand{Logo: "00ff", Accent: "#1d7a46", Dark: "#6fd39b"}
+	docs["org.branding"] = []page.Doc{
+		&brandingDoc{Base: at(house, "org.branding", "branding.title"), At: "x", Back: "y", Looks: []string{"in-light", "in-dark"}},
+		&brandingDoc{Base: at(branded, "org.branding", "branding.title"), At: "x", Back: "y", Rev: 3, OwnLogo: true, OwnAccent: true, Looks: []string{"in-light"}},
+		&brandingDoc{Base: failed(at(house, "org.branding", "branding.title"), refusal.Field("accent", "accent.pale", "Ratio", 1.1, "Least", 3.0, "Colour", "#777700"),
+			refusal.Field("logo", "logo.dimensions", "Width", 50000, "Height", 1, "Most", 4096)), At: "x", Back: "y"},
+		&brandingDoc{Base: failed(at(house, "org.branding", "branding.title"), refusal.Field("accent", "accent.form"), refusal.Field("logo", "logo.kind")), At: "x", Back: "y"},
+	}
 	explained := signin.Explanation{Attempts: []audit.Event{{Action: audit.SignedIn}, {Action: audit.SignInFailed, Reason: string(policy.AskTOTP)},
 		{Action: audit.SignInRefused, Reason: string(policy.NoRole)}}}
 	explained.Verdict, explained.Lines = signin.Explain(signin.Case{State: account.Active, ExemptReason: "<b>x</b>",
@@ -338,7 +393,64 @@ func samples(t *testing.T, c *Console) map[string][]page.Doc {
 			d.(*personDoc).Explain.Attempts = nil
 		}
 	}
+	for _, state := range []account.MoveState{account.MoveOpen, account.MoveDone, account.MoveRefused, account.MoveCancelled, account.MoveExpired} {
+		for i, side := range append([]account.Side{account.Overseer}, account.Sides...) {
+			m := account.Moving{Move: account.Move{ID: id.New[id.Move](ago), State: state, Reason: "<b>new</b> contract", EndedBy: account.Giver, EndedReason: "<i>unpaid</i>",
+				Confirmed: map[account.Side]time.Time{account.Receiver: ago}, Created: ago, Expires: ahead},
+				Names: map[account.Side]string{account.Customer: "<b>Fabrikam</b>", account.Giver: "Contoso & Söhne", account.Receiver: "Adatum"}, Side: side, Slug: "fabrikam", Linked: i}
+			one := &moveDoc{Base: at(below, "org.move", "move.title", moveArgs(m)...), Move: m, At: "x", Speaks: m.Awaits(), Cancel: side == account.Overseer}
+			if side == account.Customer {
+				one.Rules = &signin.Moved{Was: policy.Defaults(), Is: policy.Defaults(), People: 4, Newly: i, You: i > 2}
+				one.Rules.Is.Length = 20
+				same := *one
+				same.Rules = &signin.Moved{Was: policy.Defaults(), Is: policy.Defaults()}
+				wrong := same
+				wrong.Base = failed(wrong.Base, refusal.Field("reason", "reason.missing"))
+				if state == account.MoveOpen {
+					docs["org.move"] = append(docs["org.move"], &same, &wrong)
+				}
+			}
+			docs["org.move"] = append(docs["org.move"], one)
+			docs["org.moves"] = append(docs["org.moves"], &movesDoc{Base: at(house, "org.moves", "moves.title"), Moves: []account.Moving{m}, At: "/o/contoso/move/"})
+		}
+	}
+	docs["org.moves"] = append(docs["org.moves"], &movesDoc{Base: at(house, "org.moves", "moves.title")})
+	docs["org.move.new"] = []page.Doc{
+		&newMoveDoc{Base: at(below, "org.move.new", "move.new.title", "Customer", below.Name), Action: "x", Back: "x", Slug: "fabrikam", Days: 14},
+		&newMoveDoc{Base: failed(at(below, "org.move.new", "move.new.title", "Customer", below.Name), refusal.Field("to", "move.to_unknown"),
+			refusal.Field("reason", "reason.missing"), refusal.Field("confirm_move", "org.confirm", "Slug", "fabrikam")), Slug: "fabrikam", Days: 14},
+	}
 	docs["factor-due"] = []page.Doc{&dueDoc{Base: page.Base{Page: "factor-due", Title: "factor-due.title"}, Organisation: house.Name, SignIn: "x", Identifier: "y"}}
+	return docs
+}
+
+// jobSamples has a job in each of its states.
+func jobSamples(at func(about org.Org, name, title string, args ...any) page.Base, failed func(b page.Base, faults ...*refusal.Error) page.Base,
+	options func(keys ...string) []page.Option) (docs []page.Doc) {
+	rows := []account.JobRow{{N: 2, Email: "ada@contoso.example", State: account.RowDone}, {N: 3, Email: "<b>", State: account.RowThere}, {N: 4, Email: "c"},
+		{N: 5, State: account.RowRefused, Err: refusal.Field("email", "csv.formula", "Column", "email")}}
+	for _, kind := range []account.Act{account.ActDisable, account.ActImport} {
+		for _, state := range []account.JobState{account.JobColumns, account.JobChecking, account.JobChecked, account.JobRunning, account.JobDone, account.JobCancelled, account.JobStopped} {
+			one := jobDoc{Base: at(below, "job", "bulk.act."+string(kind)), At: "x", Back: "y", Mine: true, Job: account.Job{Kind: kind, State: state, Total: 5000, Done: 40, Added: 30, There: 3,
+				Refused: 7, Created: ago}}
+			switch {
+			case state == account.JobColumns:
+				one.Columns = []columnChoice{{Field: "column_0", Head: "<b>Kontakt</b>", Options: options("csv.column.email", "csv.column.none")}}
+			case !one.Job.Works():
+				one.Rows, one.Next, one.File = rows, "x", "y"
+			}
+			if state == account.JobDone || state == account.JobStopped || state == account.JobCancelled {
+				one.Job.Finished = ago
+			}
+			other := one
+			other.Mine, other.Job.Params = false, account.Params{Bulk: account.Bulk{Role: access.Core}, Guessed: true, Ran: true}
+			other.Group, other.Job.Reason = "<i>North</i>", account.StoppedSignedOut
+			third := one
+			third.Base, third.Rows, third.Job.Added = failed(third.Base, refusal.Field("", "job.over")), nil, 0
+			third.RoleName, third.Job.Params.Role, third.Only = "<b>Own</b>", "rol_x", account.RowRefused
+			docs = append(docs, &one, &other, &third)
+		}
+	}
 	return docs
 }
 

@@ -110,26 +110,41 @@ func readLetter(name string) (l letter, err error) {
 		}
 	}
 	slices.SortFunc(l.Headers, func(a, b header) int { return strings.Compare(a.Name+a.Value, b.Name+b.Value) })
-	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	return l, l.take(m.Header.Get("Content-Type"), m.Body)
+}
+
+// take reads the parts of a message; those of a message with a picture lie one deeper. The picture goes into the HTML part, which it follows.
+func (l *letter) take(kind string, body io.Reader) error {
+	_, params, err := mime.ParseMediaType(kind)
 	if err != nil {
-		return l, err
+		return err
 	}
-	parts := multipart.NewReader(m.Body, params["boundary"])
+	parts := multipart.NewReader(body, params["boundary"])
 	for {
 		p, err := parts.NextPart() // decodes quoted-printable
 		if errors.Is(err, io.EOF) {
-			return l, nil
+			return nil
 		}
 		if err != nil {
-			return l, err
+			return err
+		}
+		kind, id := p.Header.Get("Content-Type"), strings.Trim(p.Header.Get("Content-ID"), "<>")
+		if strings.HasPrefix(kind, "multipart/") {
+			if err := l.take(kind, p); err != nil {
+				return err
+			}
+			continue
 		}
 		body, err := io.ReadAll(p)
 		if err != nil {
-			return l, err
+			return err
 		}
-		if strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") {
+		switch {
+		case strings.HasPrefix(kind, "text/html"):
 			l.HTML = string(body)
-		} else {
+		case id != "": // in base64
+			l.HTML = strings.ReplaceAll(l.HTML, "cid:"+id, "data:image/png;base64,"+strings.Join(strings.Fields(string(body)), ""))
+		default:
 			l.Text = strings.ReplaceAll(string(body), "\r\n", "\n")
 		}
 	}

@@ -2,6 +2,7 @@ package doortest
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"io"
 	"mime"
@@ -27,6 +28,8 @@ type Mail struct {
 	To, From, Subject, Kind, Language string
 	Text, HTML                        string
 	Raw                               string
+	Logo                              []byte
+	LogoID                            string // its Content-ID
 }
 
 var linkForm = regexp.MustCompile(`(?m)^https?://\S+$`)
@@ -192,30 +195,48 @@ func ReadMail(raw []byte) (Mail, error) {
 		return Mail{}, err
 	}
 	m := Mail{To: msg.Header.Get("To"), Subject: subject, Kind: msg.Header.Get("X-Doorward-Message"), Language: msg.Header.Get("Content-Language"), Raw: string(raw)}
-	_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
+	return m, m.take(msg.Header.Get("Content-Type"), msg.Body)
+}
+
+// take reads the parts of a message; those of a message with a picture lie one deeper.
+func (m *Mail) take(kind string, body io.Reader) error {
+	_, params, err := mime.ParseMediaType(kind)
 	if err != nil {
-		return m, err
+		return err
 	}
-	parts := multipart.NewReader(msg.Body, params["boundary"])
+	parts := multipart.NewReader(body, params["boundary"])
 	for {
 		p, err := parts.NextRawPart()
 		if errors.Is(err, io.EOF) {
-			return m, nil
+			return nil
 		}
 		if err != nil {
-			return m, err
+			return err
+		}
+		kind := p.Header.Get("Content-Type")
+		if strings.HasPrefix(kind, "multipart/") {
+			if err := m.take(kind, p); err != nil {
+				return err
+			}
+			continue
 		}
 		var body io.Reader = p
-		if strings.EqualFold(p.Header.Get("Content-Transfer-Encoding"), "quoted-printable") {
+		switch strings.ToLower(p.Header.Get("Content-Transfer-Encoding")) {
+		case "quoted-printable":
 			body = quotedprintable.NewReader(p)
+		case "base64":
+			body = base64.NewDecoder(base64.StdEncoding, p)
 		}
 		text, err := io.ReadAll(body)
 		if err != nil {
-			return m, err
+			return err
 		}
-		if strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") {
+		switch {
+		case strings.HasPrefix(kind, "text/html"):
 			m.HTML = string(text)
-		} else {
+		case strings.HasPrefix(kind, "image/png"):
+			m.Logo, m.LogoID = text, p.Header.Get("Content-ID")
+		default:
 			m.Text = string(text)
 		}
 	}

@@ -103,7 +103,11 @@ func (e *Entry) Routes() []Route {
 		{"GET /not-me/{token}", e.notMe},
 		{"POST /not-me/{token}", e.sayNotMe},
 		{"GET /o/{slug}/not-me/done", e.notMeDone},
+		{"GET /confirm-email/{token}", e.confirmEmail},
+		{"POST /confirm-email/{token}", e.doConfirmEmail},
+		{"GET /o/{slug}/confirm-email/done", e.confirmEmailDone},
 		{"POST /logout", e.logout},
+		{"GET /brand/{file}", e.brandFile},
 	}
 }
 
@@ -136,7 +140,7 @@ func (e *Entry) place(r *http.Request, slug string) (place, error) {
 
 // base starts a page of the door.
 func (p place) base(name, title string, args ...any) page.Base {
-	return page.Base{Page: name, Title: title, TitleArgs: args, Brand: page.Brand{Name: p.Org.Name}, Location: p.Org.Location()}
+	return page.Base{Page: name, Title: title, TitleArgs: args, Brand: brandOf(p.Org), Location: p.Org.Location()}
 }
 
 // path is the address of a page of the door. The tenant domain is escaped: as somebody typed it, it may hold anything.

@@ -60,7 +60,10 @@ func samples(t *testing.T) map[string][]page.Doc {
 		},
 		"forgot.sent": {&linkDoc{Base: here.base("forgot.sent", "forgot.sent.title"), Login: here.path("login")}},
 		"not-me":      {&notMeDoc{Base: here.base("not-me", "not-me.title"), Action: "x", Email: "ada@fabrikam.example"}},
-		"not-me.done": {&linkDoc{Base: here.base("not-me.done", "not-me.done.title"), Login: here.path("login")}},
+		"confirm-email": {&confirmEmailDoc{Base: here.base("confirm-email", "confirm-email.title"), Action: "x", Old: "ada@fabrikam.example", New: "ada.l@fabrikam.example"},
+			&confirmEmailDoc{Base: failed(here.base("confirm-email", "confirm-email.title"), refusal.New(refusal.Conflict, "email.taken_meanwhile")), Old: "a", New: "b"}},
+		"confirm-email.done": {&linkDoc{Base: here.base("confirm-email.done", "confirm-email.done.title"), Login: here.path("login")}},
+		"not-me.done":        {&linkDoc{Base: here.base("not-me.done", "not-me.done.title"), Login: here.path("login")}},
 	}
 
 	for lead, offer := range map[string]string{"reset.expired.lead": "reset.expired.button", "setup-link.expired.lead": "reset.expired.button",

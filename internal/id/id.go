@@ -12,18 +12,21 @@ import (
 
 // The kinds of ids. Each type's prefix is in Prefix below, and nowhere else.
 type (
-	Org        string
-	Account    string
-	Assignment string
-	Role       string
-	Group      string
-	Link       string
-	Factor     string
-	Attempt    string
-	Session    string
-	Event      string
-	Message    string
-	Device     string
+	Org         string
+	Account     string
+	Assignment  string
+	Role        string
+	Group       string
+	Link        string
+	Factor      string
+	Attempt     string
+	Session     string
+	Event       string
+	Message     string
+	Device      string
+	Move        string
+	Job         string
+	SeatRequest string
 )
 
 // Kind is any of the id types.
@@ -32,18 +35,21 @@ type Kind interface {
 	Prefix() string
 }
 
-func (Org) Prefix() string        { return "org" }
-func (Account) Prefix() string    { return "acc" }
-func (Assignment) Prefix() string { return "asg" }
-func (Role) Prefix() string       { return "rol" }
-func (Group) Prefix() string      { return "grp" }
-func (Link) Prefix() string       { return "lnk" }
-func (Factor) Prefix() string     { return "fac" }
-func (Attempt) Prefix() string    { return "att" }
-func (Session) Prefix() string    { return "ses" }
-func (Event) Prefix() string      { return "evt" }
-func (Message) Prefix() string    { return "msg" }
-func (Device) Prefix() string     { return "dev" }
+func (Org) Prefix() string         { return "org" }
+func (Account) Prefix() string     { return "acc" }
+func (Assignment) Prefix() string  { return "asg" }
+func (Role) Prefix() string        { return "rol" }
+func (Group) Prefix() string       { return "grp" }
+func (Link) Prefix() string        { return "lnk" }
+func (Factor) Prefix() string      { return "fac" }
+func (Attempt) Prefix() string     { return "att" }
+func (Session) Prefix() string     { return "ses" }
+func (Event) Prefix() string       { return "evt" }
+func (Message) Prefix() string     { return "msg" }
+func (Device) Prefix() string      { return "dev" }
+func (Move) Prefix() string        { return "mov" }
+func (Job) Prefix() string         { return "job" }
+func (SeatRequest) Prefix() string { return "req" }
 
 // Crockford's alphabet in lower case: it keeps the order of the bytes and has no letters that are read as digits.
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -59,7 +59,7 @@ func TestParse(t *testing.T) {
 // No two kinds share a prefix.
 func TestPrefixes(t *testing.T) {
 	prefixes := []string{id.Org("").Prefix(), id.Account("").Prefix(), id.Assignment("").Prefix(), id.Role("").Prefix(), id.Group("").Prefix(), id.Link("").Prefix(),
-		id.Factor("").Prefix(), id.Attempt("").Prefix(), id.Session("").Prefix(), id.Event("").Prefix(), id.Message("").Prefix(), id.Device("").Prefix()}
+		id.Factor("").Prefix(), id.Attempt("").Prefix(), id.Session("").Prefix(), id.Event("").Prefix(), id.Message("").Prefix(), id.Device("").Prefix(), id.Move("").Prefix()}
 	slices.Sort(prefixes)
 	if n := len(prefixes); len(slices.Compact(prefixes)) != n {
 		t.Errorf("prefixes are %v", prefixes)

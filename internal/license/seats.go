@@ -1,9 +1,11 @@
 // Package license owns what an organisation is entitled to. So far that is seats: how many people it may have. Each organisation has
-// one row with its limit and the number in use, which is taken and given back inside the transaction that makes or ends an account.
+// one row with its limit and the number in use, which is taken and given back inside the transaction that makes or ends an account; the
+// limits of an MSP's customers together stay within its pool (pool.go). marks.go remembers the most of each month, request.go who asked for more.
 package license
 
 import (
 	"errors"
+	"time"
 
 	"doorward/internal/access"
 	"doorward/internal/id"
@@ -14,8 +16,19 @@ import (
 // Unlimited is the limit of an organisation without one.
 const Unlimited = -1
 
+// MostSeats is the greatest limit, and the greatest pool, that can be set.
+const MostSeats = 1_000_000
+
 // customerSeats is what a customer has until its parent sets another limit (mission D5).
 const customerSeats = 5
+
+// DefaultLimit is the limit of a new organisation for which nobody chose one.
+func DefaultLimit(kind access.OrgKind) int {
+	if kind == access.Customer {
+		return customerSeats
+	}
+	return Unlimited
+}
 
 // Seats is an organisation's limit and use.
 type Seats struct {
@@ -42,13 +55,23 @@ func (s Seats) Left() int {
 	return max(s.Limit-s.Used, 0)
 }
 
-// Open makes the row of a new organisation.
+// Open makes the row of a new organisation with its default limit, see OpenWith.
 func Open(tx sqldb.Tx, org id.Org, kind access.OrgKind) error {
-	var limit any
-	if kind == access.Customer {
-		limit = customerSeats
+	return OpenWith(tx, org, kind, DefaultLimit(kind))
+}
+
+// OpenWith makes the row of a new organisation, which must be in the tree. It returns refusals at the field seat_limit: what is no limit, and what
+// its MSP's pool does not have.
+func OpenWith(tx sqldb.Tx, org id.Org, kind access.OrgKind, limit int) error {
+	if err := checkLimit("seat_limit", limit); err != nil {
+		return err
 	}
-	_, err := tx.Exec(`insert into seats (org_id, seat_limit, used) values ($1, $2, 0)`, org, limit)
+	if kind == access.Customer {
+		if err := fits(tx, org, limit); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(`insert into seats (org_id, seat_limit, used) values ($1, $2, 0)`, org, orNull(limit))
 	return err
 }
 
@@ -60,10 +83,14 @@ func SeatsOf(tx sqldb.Tx, org id.Org) (Seats, error) {
 
 // TakeSeat takes a seat in the caller's transaction, or returns a Conflict refusal when none is free. The updated row is the lock:
 // of two at once, the second sees the first one's seat.
-func TakeSeat(tx sqldb.Tx, org id.Org) error {
-	n, err := tx.Exec(`update seats set used = used + 1 where org_id = $1 and (seat_limit is null or used < seat_limit)`, org)
-	if err != nil || n == 1 {
+func TakeSeat(tx sqldb.Tx, now time.Time, org id.Org) error {
+	used, err := sqldb.All(tx, sqldb.Value[int], `update seats set used = used + 1 where org_id = $1 and (seat_limit is null or used < seat_limit)
+		returning used`, org)
+	if err != nil {
 		return err
+	}
+	if len(used) == 1 {
+		return mark(tx, now, org, used[0]-1, used[0])
 	}
 	s, err := SeatsOf(tx, org)
 	if err != nil {
@@ -73,20 +100,50 @@ func TakeSeat(tx sqldb.Tx, org id.Org) error {
 }
 
 // ReturnSeat gives a seat back.
-func ReturnSeat(tx sqldb.Tx, org id.Org) error {
-	n, err := tx.Exec(`update seats set used = used - 1 where org_id = $1 and used > 0`, org)
-	if err == nil && n == 0 {
-		err = errors.New("license: more seats returned than taken")
+func ReturnSeat(tx sqldb.Tx, now time.Time, org id.Org) error {
+	used, err := sqldb.All(tx, sqldb.Value[int], `update seats set used = used - 1 where org_id = $1 and used > 0 returning used`, org)
+	if err != nil {
+		return err
 	}
+	if len(used) == 0 {
+		return errors.New("license: more seats returned than taken")
+	}
+	return mark(tx, now, org, used[0]+1, used[0]+1)
+}
+
+// SetLimit changes an organisation's limit. A limit below what is in use is allowed: nobody is put out, but nobody gets in either. It returns
+// refusals at the field seat_limit: what is no limit, and what its MSP's pool does not have.
+func SetLimit(tx sqldb.Tx, org id.Org, limit int) error {
+	if err := checkLimit("seat_limit", limit); err != nil {
+		return err
+	}
+	if err := access.Lock(tx, org); err != nil { // it does not move to another MSP meanwhile
+		return err
+	}
+	n, err := access.Find(tx, org)
+	if err != nil {
+		return err
+	}
+	if n.Kind == access.Customer {
+		if err := fits(tx, org, limit); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(`update seats set seat_limit = $1 where org_id = $2`, orNull(limit), org)
 	return err
 }
 
-// SetLimit changes an organisation's limit. A limit below what is in use is allowed: nobody is put out, but nobody gets in either.
-func SetLimit(tx sqldb.Tx, org id.Org, limit int) error {
-	var v any = limit
-	if limit == Unlimited {
-		v = nil
+// checkLimit refuses what is neither a number of seats nor Unlimited.
+func checkLimit(field string, limit int) error {
+	if limit < 0 && limit != Unlimited || limit > MostSeats {
+		return refusal.Field(field, "seats.form")
 	}
-	_, err := tx.Exec(`update seats set seat_limit = $1 where org_id = $2`, v, org)
-	return err
+	return nil
+}
+
+func orNull(limit int) any {
+	if limit == Unlimited {
+		return nil
+	}
+	return limit
 }

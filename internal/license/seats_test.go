@@ -57,7 +57,7 @@ func TestTakeSeat(t *testing.T) {
 		seats(access.MSP, license.Unlimited, 0)
 		seats(access.Customer, 5, 0)
 		take := func(kind access.OrgKind) error {
-			return write(func(tx sqldb.Tx) error { return license.TakeSeat(tx, orgs[kind]) })
+			return write(func(tx sqldb.Tx) error { return license.TakeSeat(tx, now, orgs[kind]) })
 		}
 		for range 5 {
 			for _, kind := range []access.OrgKind{access.Provider, access.MSP, access.Customer} {
@@ -82,7 +82,7 @@ func TestTakeSeat(t *testing.T) {
 			}
 		}
 		back := func() error {
-			return write(func(tx sqldb.Tx) error { return license.ReturnSeat(tx, orgs[access.Customer]) })
+			return write(func(tx sqldb.Tx) error { return license.ReturnSeat(tx, now, orgs[access.Customer]) })
 		}
 		limit(2)
 		seats(access.Customer, 2, 5)
@@ -106,7 +106,7 @@ func TestTakeSeat(t *testing.T) {
 			t.Errorf("more are returned than taken: %v", err)
 		}
 		seats(access.Customer, license.Unlimited, 0)
-		if err := write(func(tx sqldb.Tx) error { return license.TakeSeat(tx, id.New[id.Org](now)) }); err == nil || refusal.As(err) != nil {
+		if err := write(func(tx sqldb.Tx) error { return license.TakeSeat(tx, now, id.New[id.Org](now)) }); err == nil || refusal.As(err) != nil {
 			t.Errorf("a seat of an organisation without any: %v", err)
 		}
 	})

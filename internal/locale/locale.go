@@ -145,6 +145,8 @@ func (p *Printer) T(key string, args ...any) string {
 					cfg.PluralCount = v
 				}
 				data[name] = p.Number(v)
+			case float64:
+				data[name] = p.numbers.Sprint(number.Decimal(v, number.MaxFractionDigits(1)))
 			case time.Duration:
 				data[name] = p.Duration(v)
 			case time.Time:

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"time"
@@ -9,7 +10,7 @@ import (
 )
 
 // eml returns the message in the form of RFC 5322 and 2046: text and HTML as alternatives, both quoted-printable, so that it passes
-// servers without 8BITMIME. It names no program that made it. What could end a header line is refused, whoever made the message.
+// servers without 8BITMIME; a logo comes with them (RFC 2387). It names no program that made it. What could end a header line is refused, whoever made the message.
 func (m Message) eml(at time.Time) (*gomail.Msg, error) {
 	id, host, _ := strings.Cut(m.ID, "@")
 	if !headerToken(id) || host == "" || !headerToken(m.Kind) {
@@ -34,5 +35,11 @@ func (m Message) eml(at time.Time) (*gomail.Msg, error) {
 	msg.SetGenHeader(gomail.HeaderContentLang, m.Language)
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	if len(m.Logo) > 0 {
+		if err := msg.EmbedReader("logo.png", bytes.NewReader(m.Logo), gomail.WithFileContentID("<logo@doorward>"), // RFC 2392
+			gomail.WithFileContentType("image/png")); err != nil {
+			return nil, err
+		}
+	}
 	return msg, nil
 }

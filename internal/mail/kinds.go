@@ -44,6 +44,32 @@ func (r *Renderer) write(d *draft, data outbox.Data) error {
 		r.expiry(d, v)
 	case outbox.OrgState:
 		r.orgState(d, v)
+	case outbox.MoveAsked:
+		return r.moveAsked(d, v)
+	case outbox.MoveDone:
+		d.move(v.Customer, v.From, v.To)
+		d.fact(d.shared("label.when"), d.when(v.At))
+		d.Note = d.own("note", "From", clean(v.From, nameMax), "To", clean(v.To, nameMax))
+	case outbox.MoveDeclined:
+		d.move(v.Customer, v.From, v.To)
+		d.fact(d.shared("label.by"), clean(v.By, nameMax))
+		d.fact(d.shared("label.reason"), clean(v.Reason, reasonMax))
+		d.fact(d.shared("label.when"), d.when(v.At))
+	case outbox.MoveCancelled:
+		d.move(v.Customer, v.From, v.To)
+		d.fact(d.shared("label.when"), d.when(v.At))
+	case outbox.AccountState:
+		r.accountState(d, v)
+	case outbox.EmailConfirm:
+		return r.emailConfirm(d, v)
+	case outbox.EmailChanging:
+		return r.emailChanging(d, v)
+	case outbox.EmailChanged:
+		return r.emailChanged(d, v)
+	case outbox.SeatsRequest:
+		return r.seatsRequest(d, v)
+	case outbox.SeatsAnswer:
+		return r.seatsAnswer(d, v)
 	case outbox.Linked:
 		return r.linked(d, v)
 	case outbox.Unlinked:
@@ -298,6 +324,131 @@ func (r *Renderer) orgState(d *draft, v outbox.OrgState) {
 		d.fact(d.shared("label.gone"), d.when(v.Until))
 	}
 	d.NotYou = d.own("not-you")
+}
+
+func (r *Renderer) accountState(d *draft, v outbox.AccountState) {
+	d.Intro = d.own("intro")
+	if v.State == "kept" {
+		d.Subject, d.Title, d.Intro = d.own("subject.kept"), d.own("title.kept"), d.own("intro.kept")
+	} else {
+		d.Note = d.own("note")
+	}
+	d.about()
+	d.fact(d.shared("label.by"), clean(v.By, nameMax))
+	d.fact(d.shared("label.when"), d.when(v.At))
+	if !v.Until.IsZero() {
+		d.fact(d.shared("label.deleted"), d.when(v.Until))
+	}
+	d.NotYou = d.own("not-you")
+}
+
+func (r *Renderer) emailConfirm(d *draft, v outbox.EmailConfirm) error {
+	to, err := r.page("confirm-email", v.Token)
+	if err != nil {
+		return err
+	}
+	by := clean(v.By, nameMax)
+	d.Intro = d.own("intro")
+	if by != "" {
+		d.Intro = d.own("intro.by", "By", by)
+	}
+	d.fact(d.shared("label.organisation"), d.Org)
+	d.fact(d.shared("label.email-before"), clean(v.Old, nameMax*3))
+	d.fact(d.shared("label.email"), clean(v.New, nameMax*3))
+	d.fact(d.shared("label.link-ends"), d.when(v.Until))
+	d.act(to)
+	d.Note = d.own("note")
+	d.NotYou = d.own("not-you")
+	d.Footer = d.own("footer", "Address", d.address)
+	return nil
+}
+
+func (r *Renderer) emailChanging(d *draft, v outbox.EmailChanging) error {
+	by := clean(v.By, nameMax)
+	d.Intro = d.own("intro")
+	if by != "" {
+		d.Intro = d.own("intro.by", "By", by)
+	}
+	d.about()
+	d.fact(d.shared("label.email"), clean(v.New, nameMax*3))
+	d.fact(d.shared("label.by"), by)
+	d.fact(d.shared("label.when"), d.when(v.At))
+	d.Note = d.own("note")
+	return r.notMe(d, d.own("not-you"), v.NotMe)
+}
+
+func (r *Renderer) emailChanged(d *draft, v outbox.EmailChanged) error {
+	d.Intro = d.own("intro")
+	d.fact(d.shared("label.organisation"), d.Org)
+	d.fact(d.shared("label.email-before"), clean(v.Old, nameMax*3))
+	d.fact(d.shared("label.email"), clean(v.New, nameMax*3))
+	d.fact(d.shared("label.when"), d.when(v.At))
+	d.Note = d.own("note")
+	d.Footer = d.own("footer", "Address", d.address)
+	return r.notMe(d, d.own("not-you"), v.NotMe)
+}
+
+func (r *Renderer) moveAsked(d *draft, v outbox.MoveAsked) error {
+	if !headerToken(v.Slug) || !headerToken(v.Move) {
+		return errors.New("mail: the page of the move is missing")
+	}
+	d.move(v.Customer, v.From, v.To)
+	d.fact(d.shared("label.reason"), clean(v.Reason, reasonMax))
+	d.fact(d.shared("label.confirm-until"), d.when(v.Until))
+	d.act(r.publicURL.JoinPath("o", v.Slug, "move", v.Move))
+	d.Note = d.own("note")
+	return nil
+}
+
+// move says which customer moves, from whom and to whom.
+func (d *draft) move(customer, from, to string) {
+	about := clean(customer, nameMax)
+	d.Subject, d.Intro = d.own("subject", "About", about), d.own("intro", "About", about, "From", clean(from, nameMax), "To", clean(to, nameMax))
+	d.fact(d.shared("label.customer"), about)
+	d.fact(d.shared("label.move-from"), clean(from, nameMax))
+	d.fact(d.shared("label.move-to"), clean(to, nameMax))
+	d.NotYou = d.own("not-you")
+}
+
+func (r *Renderer) seatsRequest(d *draft, v outbox.SeatsRequest) error {
+	if !headerToken(v.Slug) {
+		return errors.New("mail: the page of the seats is missing")
+	}
+	about := clean(v.Organisation, nameMax)
+	d.Subject = d.own("subject", "About", about)
+	d.Intro = d.own("intro", "About", about)
+	d.fact(d.shared("label.organisation"), about)
+	d.fact(d.shared("label.seats"), d.own("used", "Used", d.printer.Number(v.Used), "Limit", d.printer.Number(v.Limit)))
+	d.fact(d.shared("label.wanted"), d.printer.Number(v.Wanted))
+	d.fact(d.shared("label.reason"), clean(v.Reason, reasonMax))
+	d.fact(d.shared("label.by"), clean(v.By, nameMax))
+	d.fact(d.shared("label.when"), d.when(v.At))
+	d.act(r.publicURL.JoinPath("o", v.Slug, "seats"))
+	d.Note = d.own("note")
+	d.NotYou = d.own("not-you")
+	return nil
+}
+
+func (r *Renderer) seatsAnswer(d *draft, v outbox.SeatsAnswer) error {
+	if !headerToken(v.Slug) {
+		return errors.New("mail: the page of the seats is missing")
+	}
+	about, by := clean(v.Organisation, nameMax), clean(v.By, nameMax)
+	d.Subject, d.Intro = d.own("subject.declined", "About", about), d.own("intro.declined", "By", by, "About", about)
+	if v.Granted {
+		d.Subject, d.Intro = d.own("subject", "About", about), d.own("intro", "By", by, "About", about)
+	}
+	d.fact(d.shared("label.organisation"), about)
+	limit := d.own("unlimited")
+	if v.Limit >= 0 {
+		limit = d.printer.Number(v.Limit)
+	}
+	d.fact(d.shared("label.seats"), limit)
+	d.fact(d.shared("label.reason"), clean(v.Reason, reasonMax))
+	d.fact(d.shared("label.when"), d.when(v.At))
+	d.act(r.publicURL.JoinPath("o", v.Slug, "seats"))
+	d.NotYou = d.own("not-you")
+	return nil
 }
 
 func (r *Renderer) linked(d *draft, v outbox.Linked) error {

@@ -27,7 +27,17 @@ type Letter struct {
 	OrgURL   string          // the organisation's own sign-in page, absolute
 	Location *time.Location  // the organisation's time zone for dates; UTC when nil
 	Data     outbox.Data     // one of the outbox's kinds, by value
+	Look     Look            // the organisation's
 }
+
+// Look is what an organisation's mails look like; what is zero is ours.
+type Look struct {
+	Light, Dark Paint  // where mail is read on light and on dark grounds
+	Logo        []byte // a PNG, shown at half its size; it travels with the message, so that reading it asks nobody
+}
+
+// Paint are colours, "#rrggbb".
+type Paint struct{ Fill, Text, Link string } // of buttons, on them, of links
 
 // Message is a mail ready to be sent. Its addresses are ASCII: domains in their IDNA form, names encoded by RFC 2047.
 type Message struct {
@@ -39,6 +49,7 @@ type Message struct {
 	Language string // BCP 47 tag
 	Text     string // text part, each link alone on its line
 	HTML     string // HTML part with the same links
+	Logo     []byte // PNG that the HTML part shows, nil for none
 }
 
 // Sender delivers messages, each in one call that may be repeated: a message that was delivered twice has the same Message-ID.

@@ -1,10 +1,12 @@
 package mail
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"image/png"
 	"net/mail"
 	"net/url"
 	"strings"
@@ -57,11 +59,20 @@ func NewRenderer(catalogue *locale.Catalogue, publicURL *url.URL, from string) (
 	return &Renderer{catalogue, publicURL, host, sender.String(), text, html}, nil
 }
 
+// Our own colours, as pages have them.
+var (
+	ourLight = Paint{Fill: "#2e5bd9", Text: "#ffffff", Link: "#2e5bd9"}
+	ourDark  = Paint{Fill: "#86a5ff", Text: "#0d1430", Link: "#86a5ff"}
+)
+
 // draft is a letter in the making: the content that both templates show, and what the kinds need to write it.
 type draft struct {
 	Language string
 	Org      string
 	Initial  string
+	Look     Look
+	Width    int // of the logo, at a height of Height
+	Height   int
 	Subject  string // also the page title of the HTML part
 	Title    string
 	Greeting string
@@ -114,6 +125,17 @@ func (r *Renderer) Render(l Letter) (Message, error) {
 		address:  clean(l.To, nameMax*3),
 		printer:  r.catalogue.In(l.Language),
 		location: l.Location,
+		Look:     l.Look,
+	}
+	if d.Look.Light == (Paint{}) || d.Look.Dark == (Paint{}) {
+		d.Look.Light, d.Look.Dark = ourLight, ourDark
+	}
+	if len(d.Look.Logo) > 0 {
+		size, err := png.DecodeConfig(bytes.NewReader(d.Look.Logo))
+		if err != nil {
+			return Message{}, fmt.Errorf("mail: the logo: %w", err)
+		}
+		d.Width, d.Height = max(size.Width/2, 1), max(size.Height/2, 1)
 	}
 	if d.Org == "" {
 		return Message{}, errors.New("mail: the letter names no organisation")
@@ -151,6 +173,7 @@ func (r *Renderer) Render(l Letter) (Message, error) {
 		Language: d.Language,
 		Text:     text.String(),
 		HTML:     html.String(),
+		Logo:     d.Look.Logo,
 	}, nil
 }
 

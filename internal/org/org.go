@@ -50,6 +50,9 @@ type Org struct {
 	Rules    policy.Rules      // that hold here: its own settings and what it inherits
 	Settings policy.Settings   // its own
 	Above    []policy.Settings // of the organisations above it, the provider first
+
+	Brand    Brand // that it shows: its own, and what it lacks from the nearest above it that has it
+	OwnBrand Brand
 }
 
 // Location returns the organisation's time zone; UTC when the name is not known on this machine.
@@ -67,7 +70,7 @@ func (o Org) SignInPath() string { return "/o/" + o.Slug + "/login" }
 func (o Org) HomePath() string { return "/o/" + o.Slug + "/" }
 
 const columns = `o.id, n.parent_id, n.kind, n.state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.rev, o.delete_at,
-	o.settings, up.settings, top.settings`
+	o.settings, up.settings, top.settings, o.logo, o.accent, o.accent_dark, up.logo, up.accent, up.accent_dark, top.logo, top.accent, top.accent_dark`
 
 // from joins the organisation with those above it: the tree is three levels deep at most (mission.md, vocabulary).
 const from = ` from orgs o join org_nodes n on n.id = o.id left join orgs up on up.id = n.parent_id
@@ -75,10 +78,14 @@ const from = ` from orgs o join org_nodes n on n.id = o.id left join orgs up on 
 
 func scan(row sqldb.Row) (o Org, err error) {
 	var own, up, top string
+	var above, first Brand
 	if err := row(&o.ID, sqldb.Text(&o.Parent), &o.Kind, &o.State, &o.Slug, &o.Name, &o.Language, &o.TimeZone, &o.Country, &o.Setup,
-		sqldb.Time(&o.Created), &o.Rev, sqldb.Time(&o.DeleteAt), &own, sqldb.Text(&up), sqldb.Text(&top)); err != nil {
+		sqldb.Time(&o.Created), &o.Rev, sqldb.Time(&o.DeleteAt), &own, sqldb.Text(&up), sqldb.Text(&top),
+		&o.OwnBrand.Logo, &o.OwnBrand.Accent, &o.OwnBrand.Dark, sqldb.Text(&above.Logo), sqldb.Text(&above.Accent), sqldb.Text(&above.Dark),
+		sqldb.Text(&first.Logo), sqldb.Text(&first.Accent), sqldb.Text(&first.Dark)); err != nil {
 		return o, err
 	}
+	o.Brand = o.OwnBrand.or(above).or(first)
 	for _, text := range []string{top, up, own} {
 		if text == "" {
 			continue
@@ -208,14 +215,15 @@ type New struct {
 	Name     string
 	Language locale.Language // empty: the parent's
 	TimeZone string          // empty: the parent's
+	Country  string          // ISO 3166-1 alpha-2, may be empty
+	Tags     []string
 }
 
 // Create makes an organisation in the caller's transaction. Rights are the caller's business; refusals are at the fields slug, name,
-// language and time_zone.
+// language, time_zone, country and tags.
 func Create(tx sqldb.Tx, now time.Time, actor access.Actor, n New) (Org, error) {
 	slug, slugFault := FoldSlug(n.Slug)
-	name, nameFault := CheckName(n.Name)
-	o := Org{ID: id.New[id.Org](now), Parent: n.Parent, Kind: n.Kind, State: access.Active, Slug: slug, Name: name,
+	o := Org{ID: id.New[id.Org](now), Parent: n.Parent, Kind: n.Kind, State: access.Active, Slug: slug,
 		Language: n.Language, TimeZone: n.TimeZone, Setup: SetupDone, Created: now}
 	if n.Parent != "" && (n.Language == "" || n.TimeZone == "") {
 		parent, err := Find(tx, n.Parent)
@@ -235,30 +243,34 @@ func Create(tx sqldb.Tx, now time.Time, actor access.Actor, n New) (Org, error) 
 	if o.TimeZone == "" {
 		o.TimeZone = "UTC"
 	}
-	var languageFault *refusal.Error
-	if _, ok := locale.Parse(string(o.Language)); !ok {
-		languageFault = refusal.Field("language", "language.unknown")
+	p, err := CheckProfile(Profile{Name: n.Name, Language: o.Language, TimeZone: o.TimeZone, Country: n.Country, Tags: n.Tags})
+	o.Name, o.Country = p.Name, p.Country
+	faults := refusal.Each(err)
+	if slugFault != nil { // in the order of the form
+		at := min(len(faults), 1)
+		if at == 1 && faults[0].Field != "name" {
+			at = 0
+		}
+		faults = slices.Insert(faults, at, slugFault)
 	}
-	if err := refusal.All(nameFault, slugFault, languageFault, CheckTimeZone(o.TimeZone)); err != nil {
+	if err := refusal.All(faults...); err != nil {
 		return o, err
 	}
-	taken, err := sqldb.One(tx, sqldb.Value[int64], `select (select count(*) from orgs where slug_key = $1) +
-		(select count(*) from slugs_gone where slug_key = $1 and until > $2)`, slug, sqldb.Micros(now))
-	if err != nil {
+	if err := Free(tx, now, slug); err != nil {
 		return o, err
-	}
-	if taken > 0 {
-		return o, slugTaken()
 	}
 	if err := access.Attach(tx, access.Node{ID: o.ID, Parent: o.Parent, Kind: o.Kind, State: o.State}); err != nil {
 		return o, err
 	}
 	if _, err := tx.Exec(`insert into orgs (id, slug, slug_key, name, name_key, language, time_zone, country, setup, settings, created_at)
-		values ($1, $2, $2, $3, $4, $5, $6, '', $7, '{}', $8)`,
-		o.ID, slug, o.Name, Fold(o.Name), o.Language, o.TimeZone, o.Setup, sqldb.Micros(now)); err != nil {
+		values ($1, $2, $2, $3, $4, $5, $6, $7, $8, '{}', $9)`,
+		o.ID, slug, o.Name, Fold(o.Name), o.Language, o.TimeZone, o.Country, o.Setup, sqldb.Micros(now)); err != nil {
 		if sqldb.Unique(err) { // two at once: the other was first
 			return o, slugTaken()
 		}
+		return o, err
+	}
+	if err := setTags(tx, o.ID, p.Tags); err != nil {
 		return o, err
 	}
 	facts := map[string]any{"kind": string(o.Kind), "slug": o.Slug, "name": o.Name, "parent": string(o.Parent)}
@@ -273,11 +285,17 @@ func Create(tx sqldb.Tx, now time.Time, actor access.Actor, n New) (Org, error) 
 	return Find(tx, o.ID) // with the rules that it inherits
 }
 
-func slugTaken() error {
-	e := refusal.Field("slug", "slug.taken")
-	e.Code = refusal.Invalid
-	return e
+// Free returns nil when a folded tenant domain can be had, else a refusal at the field "slug": an organisation has it, or had it until not long ago.
+func Free(tx sqldb.Tx, now time.Time, slug string) error {
+	taken, err := sqldb.One(tx, sqldb.Value[int64], `select (select count(*) from orgs where slug_key = $1) +
+		(select count(*) from slugs_gone where slug_key = $1 and until > $2)`, slug, sqldb.Micros(now))
+	if err == nil && taken > 0 {
+		return slugTaken()
+	}
+	return err
 }
+
+func slugTaken() error { return refusal.Field("slug", "slug.taken") }
 
 // Provider returns the installation's root organisation, or a NotFound refusal before `doorward init`.
 func Provider(tx sqldb.Tx) (Org, error) {

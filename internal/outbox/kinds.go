@@ -28,6 +28,16 @@ const (
 	KindNotMeAlert      Kind = "not-me-alert"
 	KindMyOrganisations Kind = "my-organisations"
 	KindOrgState        Kind = "org-state"
+	KindSeatsRequest    Kind = "seats-request"
+	KindSeatsAnswer     Kind = "seats-answer"
+	KindAccountState    Kind = "account-state"
+	KindMoveAsked       Kind = "move-asked"
+	KindMoveDone        Kind = "move-done"
+	KindMoveDeclined    Kind = "move-declined"
+	KindMoveCancelled   Kind = "move-cancelled"
+	KindEmailConfirm    Kind = "email-confirm"
+	KindEmailChanging   Kind = "email-changing"
+	KindEmailChanged    Kind = "email-changed"
 )
 
 // Data is the typed content of a mail. It is sealed in its row and erased when the row is delivered, given up or expired.
@@ -38,6 +48,12 @@ type Data interface{ Kind() Kind }
 type Warning interface {
 	Data
 	WithNotMe(token string) Data // the same mail with the link's secret
+}
+
+// Elsewhere is a mail that goes to an address that is not, or may be no longer, the account's.
+type Elsewhere interface {
+	Data
+	To() string
 }
 
 // Invite asks someone to activate the account that was made for them.
@@ -98,6 +114,88 @@ type OrgState struct {
 	Reason       string    // with suspended
 	Until        time.Time // with deleting: when it goes
 	At           time.Time
+}
+
+// AccountState tells someone that their account is going to be deleted, or is not.
+type AccountState struct {
+	State string    // deleting, kept (its deletion was cancelled)
+	By    string    // name or address of who did it; empty when the operator did
+	Until time.Time // with deleting: when it goes
+	At    time.Time
+}
+
+// SeatsRequest tells an administrator that an organisation below theirs asks for more seats.
+type SeatsRequest struct {
+	Organisation string // that asks
+	Slug         string // its tenant domain: the answer is given on its page of seats
+	Used, Limit  int    // seats, as they are now
+	Wanted       int    // seats in all
+	Reason       string // as it was typed
+	By           string // name or address of who asked
+	At           time.Time
+}
+
+// SeatsAnswer tells who asked for more seats what became of it.
+type SeatsAnswer struct {
+	Organisation string // that asked
+	Slug         string
+	Granted      bool
+	Limit        int    // seats that it may have now; -1 without a limit
+	Reason       string // why it was declined
+	By           string // name of the organisation that answered
+	At           time.Time
+}
+
+// EmailConfirm asks the holder of a new address to confirm it. It goes there.
+type EmailConfirm struct {
+	New, Old string
+	By       string    // who asked for it, when it was somebody else; empty when the person or the operator did
+	Token    string    // the page is /confirm-email/{token}
+	Until    time.Time // when the link ends
+}
+
+// EmailChanging tells the present address that the account is to get another one.
+type EmailChanging struct {
+	Old, New string
+	By       string // who asked for it, when it was somebody else
+	At       time.Time
+	NotMe    string
+}
+
+// EmailChanged tells the old address that the account has another one.
+type EmailChanged struct {
+	Old, New string
+	At       time.Time
+	NotMe    string
+}
+
+// MoveAsked asks an administrator of a side for the confirmation that a customer moves to another MSP.
+type MoveAsked struct {
+	Customer, From, To string // names of the organisations
+	Reason             string // as the provider typed it
+	Until              time.Time
+	Slug               string // of the receiver's own organisation; with the id, the page of the move
+	Move               string // id
+}
+
+// MoveDone tells that a customer has moved to another MSP.
+type MoveDone struct {
+	Customer, From, To string
+	At                 time.Time
+}
+
+// MoveDeclined tells that a side does not want a move.
+type MoveDeclined struct {
+	Customer, From, To string
+	By                 string // name of the organisation that declined
+	Reason             string
+	At                 time.Time
+}
+
+// MoveCancelled tells that the provider no longer wants a move.
+type MoveCancelled struct {
+	Customer, From, To string
+	At                 time.Time
 }
 
 // FactorDisabled tells that too many wrong tries in a row took a factor out of use.
@@ -213,6 +311,16 @@ func (PasswordChanged) Kind() Kind { return KindPasswordChanged }
 func (FactorAdded) Kind() Kind     { return KindFactorAdded }
 func (FactorRemoved) Kind() Kind   { return KindFactorRemoved }
 func (OrgState) Kind() Kind        { return KindOrgState }
+func (AccountState) Kind() Kind    { return KindAccountState }
+func (SeatsRequest) Kind() Kind    { return KindSeatsRequest }
+func (SeatsAnswer) Kind() Kind     { return KindSeatsAnswer }
+func (EmailConfirm) Kind() Kind    { return KindEmailConfirm }
+func (EmailChanging) Kind() Kind   { return KindEmailChanging }
+func (EmailChanged) Kind() Kind    { return KindEmailChanged }
+func (MoveAsked) Kind() Kind       { return KindMoveAsked }
+func (MoveDone) Kind() Kind        { return KindMoveDone }
+func (MoveDeclined) Kind() Kind    { return KindMoveDeclined }
+func (MoveCancelled) Kind() Kind   { return KindMoveCancelled }
 func (FactorDisabled) Kind() Kind  { return KindFactorDisabled }
 func (RecoveryUsed) Kind() Kind    { return KindRecoveryUsed }
 func (NewDevice) Kind() Kind       { return KindNewDevice }
@@ -227,6 +335,17 @@ func (Unlinked) Kind() Kind        { return KindUnlinked }
 func (LinkedReset) Kind() Kind     { return KindLinkedReset }
 func (ResetElsewhere) Kind() Kind  { return KindResetElsewhere }
 
+// To returns the new address.
+func (d EmailConfirm) To() string { return d.New }
+
+// To returns the address of before, wherever the account is by the time of delivery.
+func (d EmailChanging) To() string { return d.Old }
+
+// To returns the address of before.
+func (d EmailChanged) To() string { return d.Old }
+
+func (d EmailChanging) WithNotMe(token string) Data   { d.NotMe = token; return d }
+func (d EmailChanged) WithNotMe(token string) Data    { d.NotMe = token; return d }
 func (d PasswordChanged) WithNotMe(token string) Data { d.NotMe = token; return d }
 func (d FactorAdded) WithNotMe(token string) Data     { d.NotMe = token; return d }
 func (d FactorRemoved) WithNotMe(token string) Data   { d.NotMe = token; return d }

@@ -274,8 +274,28 @@ func (q *Queue) open(m Message) (Data, error) {
 		return decode[FactorAdded](plain)
 	case KindFactorRemoved:
 		return decode[FactorRemoved](plain)
+	case KindAccountState:
+		return decode[AccountState](plain)
+	case KindEmailConfirm:
+		return decode[EmailConfirm](plain)
+	case KindEmailChanging:
+		return decode[EmailChanging](plain)
+	case KindEmailChanged:
+		return decode[EmailChanged](plain)
 	case KindOrgState:
 		return decode[OrgState](plain)
+	case KindSeatsRequest:
+		return decode[SeatsRequest](plain)
+	case KindSeatsAnswer:
+		return decode[SeatsAnswer](plain)
+	case KindMoveAsked:
+		return decode[MoveAsked](plain)
+	case KindMoveDone:
+		return decode[MoveDone](plain)
+	case KindMoveDeclined:
+		return decode[MoveDeclined](plain)
+	case KindMoveCancelled:
+		return decode[MoveCancelled](plain)
 	case KindFactorDisabled:
 		return decode[FactorDisabled](plain)
 	case KindRecoveryUsed:

@@ -130,8 +130,15 @@ func initial(s string) string {
 type Strip struct {
 	Key   string // catalogue key: whose data, as whom, until when
 	Args  []any
+	Roles []Word // what somebody is there: the sentence's argument "Roles"
 	Leave string // address that leaves
 	Post  bool   // by a form's POST
+}
+
+// Word is a name that the catalogue has or that somebody gave.
+type Word struct {
+	Key  string // catalogue key, "" for a given name
+	Text string
 }
 
 func (b *Base) base() *Base { return b }
@@ -179,7 +186,16 @@ func (b *Base) Heading() string {
 func (b *Base) Text(f Flash) string { return b.P.T(f.Key, f.Args...) }
 
 // StripText returns the sentence of the strip.
-func (b *Base) StripText() string { return b.P.T(b.Strip.Key, b.Strip.Args...) }
+func (b *Base) StripText() string {
+	var roles []string
+	for _, w := range b.Strip.Roles {
+		if w.Key != "" {
+			w.Text = b.P.T(w.Key)
+		}
+		roles = append(roles, w.Text)
+	}
+	return b.P.T(b.Strip.Key, append(b.Strip.Args[:len(b.Strip.Args):len(b.Strip.Args)], "Roles", roles)...)
+}
 
 // Name returns a navigation item's text.
 func (b *Base) Name(n NavItem) string {

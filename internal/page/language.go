@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"doorward/internal/locale"
+	"doorward/internal/refusal"
 )
 
 // The themes that the switch knows; "" follows the system.
@@ -96,4 +97,9 @@ func switchLink(query url.Values, key, value string) string {
 		}
 	}
 	return "?" + other.Encode()
+}
+
+// Say returns a refusal's sentence in the language of a console page, for answers to scripts.
+func (k *Kit) Say(r *http.Request, e *refusal.Error) string {
+	return k.catalogue.In(k.language(r, LayoutConsole)).TMap(e.Key, e.Args)
 }

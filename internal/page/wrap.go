@@ -52,7 +52,7 @@ func (k *Kit) Wrap(h http.Handler) http.Handler {
 		k.headers(w.Header())
 		q := &request{ref: strings.ToLower(rand.Text()[:8])}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
-		if strings.HasPrefix(r.URL.Path, "/assets/") {
+		if strings.HasPrefix(r.URL.Path, "/assets/") || strings.HasPrefix(r.URL.Path, "/brand/") {
 			h.ServeHTTP(w, r) // the same for everybody: no cookie matters, none is set
 			return
 		}

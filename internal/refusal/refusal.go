@@ -80,6 +80,17 @@ func All(errs ...*Error) error {
 	return first
 }
 
+// Each returns the single refusals that err carries, to be put together anew by All; none when it is none.
+func Each(err error) []*Error {
+	e := As(err)
+	if e == nil {
+		return nil
+	}
+	first := *e
+	first.More = nil
+	return append([]*Error{&first}, e.More...)
+}
+
 // As returns the refusal inside err, or nil when err is none or internal.
 func As(err error) *Error {
 	var e *Error

@@ -15,6 +15,7 @@ import (
 	"doorward/internal/audit"
 	"doorward/internal/config"
 	"doorward/internal/factor"
+	"doorward/internal/org"
 	"doorward/internal/outbox"
 	"doorward/internal/secret"
 	"doorward/internal/signin"
@@ -34,6 +35,7 @@ type House struct {
 	Gate      throttle.Gate
 	Queue     *outbox.Queue
 	Directory *account.Directory
+	Jobs      *account.Jobs
 	Desk      *signin.Desk
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -104,6 +106,9 @@ func furnish(ctx context.Context, s config.Settings, db *sqldb.DB, cost secret.C
 	}
 	h.Desk = &signin.Desk{Relying: relying, DB: db, Book: h.Book, Guard: h.Guard, Gate: h.Gate, Queue: h.Queue, Vault: vault, Hasher: h.Hasher, Now: now}
 	h.Directory.Breached, h.Desk.Breached = h.Breached, h.Breached
+	h.Jobs = account.NewJobs(h.Directory, log)
+	h.Jobs.EndSessions, h.Jobs.Stands = h.Desk.EndSessions, h.Desk.Stands
+	h.Directory.Press = org.NewPress()
 	return h, nil
 }
 

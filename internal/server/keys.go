@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"doorward/internal/access"
+	"doorward/internal/account"
 	"doorward/internal/audit"
 	"doorward/internal/factor"
 	"doorward/internal/id"
@@ -116,6 +117,13 @@ func (h *House) keyUnused(tx sqldb.Tx, key string) error {
 	}
 	if signIns {
 		return fmt.Errorf("key %q still opens the mailed code of a sign-in that is under way; try again in half an hour", key)
+	}
+	sheets, err := account.JobsUseKey(tx, key)
+	if err != nil {
+		return err
+	}
+	if sheets {
+		return fmt.Errorf("key %q still opens the file of an import that is under way; try again when it has ended", key)
 	}
 	factors, err := factor.UsesKey(tx, key)
 	if err != nil {

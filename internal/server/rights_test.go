@@ -33,11 +33,18 @@ func TestRights(t *testing.T) {
 	}
 	doortest.On(t, func(t *testing.T, w *doortest.World) {
 		actors, places := rightsWorld(t, w)
+		ghosts := ghosts(t, w, places)
 		listed := map[string]bool{}
 		n := 0
 		for _, row := range table[1:] {
 			route, about := row[0], row[1]
 			listed[route] = true
+			for name, b := range ghosts { // who was somebody is answered like nobody
+				n++
+				if got := ask(t, w, b, route, places[about], n); row[2] != "" && got != row[2] {
+					t.Errorf("%s about the %s as %s: %s, want %s", route, about, name, got, row[2])
+				}
+			}
 			for i, want := range row[2:] {
 				actor := table[0][i+2]
 				if want == "" {
@@ -106,6 +113,25 @@ func rightsWorld(t *testing.T, w *doortest.World) (map[string]*doortest.Browser,
 	return actors, map[string]org.Org{"customer": customer, "msp": msp, "provider": provider, "own": {}, "any": customer}
 }
 
+// ghosts are people whose sessions are still open: their role has ended, or their account was disabled.
+func ghosts(t *testing.T, w *doortest.World, places map[string]org.Org) map[string]*doortest.Browser {
+	t.Helper()
+	list := map[string]*doortest.Browser{}
+	for _, where := range []string{"provider", "msp", "customer"} {
+		for _, end := range []string{"expired", "disabled"} {
+			name := where + " administrator, " + end
+			p := w.Activate(places[where], strings.ReplaceAll(where+"-"+end, " ", "")+"@people.example", access.Administrator)
+			list[name] = w.Browser().SignInFirst(p)
+			if end == "expired" {
+				w.Exec(`update assignments set expires_at = $1 where account_id = $2`, sqldb.Micros(w.Clock.Now()), p.Account)
+			} else if err := w.Directory.Disable(t.Context(), doortest.Operator(), p.Org.ID, p.Account); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return list
+}
+
 // ask sends one request and says in a word how it was answered. What has an effect gets a target of its own.
 func ask(t *testing.T, w *doortest.World, b *doortest.Browser, route string, about org.Org, n int) string {
 	t.Helper()
@@ -130,8 +156,21 @@ func ask(t *testing.T, w *doortest.World, b *doortest.Browser, route string, abo
 			t.Fatal(err)
 		}
 	}
-	path = strings.NewReplacer("{role}", string(own), "{group}", string(group), "{slug}", about.Slug, "{$}", "", "{step}", "password", "{token}", "dwa_"+strings.Repeat("x", 43),
-		"{factor}", string(id.New[id.Factor](w.Clock.Now())), "{device}", string(id.New[id.Device](w.Clock.Now())), "{session}", string(id.New[id.Session](w.Clock.Now()))).Replace(path)
+	move := id.New[id.Move](w.Clock.Now())
+	if strings.Contains(path, "{move}") { // of the customer to the sibling of its MSP
+		customer, err := org.BySlug(w.DB.Read(t.Context()), "fabrikam")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := w.Directory.StartMove(t.Context(), doortest.Operator(), customer.ID, account.Started{To: "tailspin", Reason: "new contract", Confirm: "fabrikam"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		move = m.ID
+		defer func() { _ = w.Directory.CancelMove(t.Context(), doortest.Operator(), customer.ID, move) }()
+	}
+	path = strings.NewReplacer("{move}", string(move), "{role}", string(own), "{group}", string(group), "{slug}", about.Slug, "{$}", "", "{step}", "password", "{token}", "dwa_"+strings.Repeat("x", 43),
+		"{factor}", string(id.New[id.Factor](w.Clock.Now())), "{device}", string(id.New[id.Device](w.Clock.Now())), "{session}", string(id.New[id.Session](w.Clock.Now())), "{job}", string(id.New[id.Job](w.Clock.Now()))).Replace(path)
 	b.At = nil
 	follow := b.Client.CheckRedirect
 	b.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -152,7 +191,7 @@ func ask(t *testing.T, w *doortest.World, b *doortest.Browser, route string, abo
 	case b.Status >= 500:
 		return fmt.Sprint(b.Status)
 	case !strings.Contains(route, " /me") && !strings.Contains(route, " /choose") && (!strings.Contains(route, "/o/{slug}/") || strings.Contains(route, "/login") || strings.Contains(route, "/forgot") ||
-		strings.Contains(route, "/activated") || strings.Contains(route, "/not-me") || strings.Contains(route, "/link-sent")):
+		strings.Contains(route, "/activated") || strings.Contains(route, "/not-me") || strings.Contains(route, "/confirm-email") || strings.Contains(route, "/link-sent")):
 		return "public"
 	case b.Status == http.StatusUnauthorized, b.Status == http.StatusForbidden, b.Status == http.StatusNotFound:
 		return fmt.Sprint(b.Status)

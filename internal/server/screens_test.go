@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"doorward/internal/access"
+	"doorward/internal/account"
 	"doorward/internal/doortest"
 	"doorward/internal/id"
 	"doorward/internal/locale"
@@ -38,8 +39,10 @@ func TestChromeScreens(t *testing.T) {
 				g.msp()
 				g.provider()
 			}
+			g.moves()
 			g.linked()
 			g.own()
+			g.branded()
 			g.coming()
 			g.general()
 		})
@@ -140,7 +143,7 @@ func (g gallery) visitor(b *doortest.Browser) *doortest.Chrome {
 }
 
 // darkly are the pages that are pictured in the dark too.
-var darkly = []string{"signin", "enrol", "enrol-app", "enrol-passkey", "recovery-codes", "passkey-offer", "passkey", "recovery", "security-two", "person-access-code", "code", "prove", "sessions", "security-recovery", "code-ways", "dashboard-msp", "people", "person"}
+var darkly = []string{"signin", "enrol", "enrol-app", "enrol-passkey", "recovery-codes", "passkey-offer", "passkey", "recovery", "security-two", "person-access-code", "code", "prove", "sessions", "security-recovery", "code-ways", "dashboard-msp", "people", "person", "signin-branded", "branding-set"}
 
 // see looks at the page that stands there, light and dark, and pictures it.
 func (g gallery) see(c *doortest.Chrome, name string) {
@@ -327,6 +330,29 @@ func (g gallery) firstTime() {
 	c.Type("code", g.Mailbox.Wait(g.late.Email, "mail-code", 2).Code()).WaitPage("login.enrol")
 }
 
+// An organisation with a logo and a colour that takes black text.
+func (g gallery) branded() {
+	accent := "#e5541a"
+	o, err := org.BySlug(g.DB.Read(g.T.Context()), "northwind")
+	if err == nil {
+		err = g.Directory.SetBrand(g.T.Context(), doortest.Operator(), o.ID, o.Rev, account.Rebrand{Accent: &accent, Logo: asPNG(drawn(640, 160))})
+	}
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	c := g.visitor(nil)
+	c.Open("/o/northwind/login").WaitPage("login.identifier")
+	g.see(c, "signin-branded")
+	if g.lang == locale.French {
+		return
+	}
+	c = g.visitor(g.online(g.ada))
+	c.Open("/o/northwind/settings/branding").WaitPage("org.branding")
+	g.see(c, "branding-set")
+	c.Open("/o/northwind/").WaitPage("dashboard")
+	g.see(c, "dashboard-branded")
+}
+
 // A second factor that will be demanded, and that is.
 func (g gallery) coming() {
 	deadline := g.Clock.Now().Add(5*24*time.Hour - time.Hour)
@@ -381,6 +407,15 @@ func (g gallery) links() {
 	c.Open(g.Mailbox.Wait(g.carl.Email, "setup", 1).Link("/setup/")).WaitPage("setup-link")
 	g.focused(c, "new_password")
 	g.see(c, "setup-link")
+	if err := g.Directory.ChangeEmail(context.Background(), doortest.Operator(), g.fabrikam.ID, g.carl.Account, "carl.new@fabrikam.example"); err != nil {
+		g.T.Fatal(err)
+	}
+	c.Open(g.Mailbox.Wait("carl.new@fabrikam.example", "email-confirm", 1).Link("/confirm-email/")).WaitPage("confirm-email")
+	g.see(c, "confirm-email")
+	c.Open("/o/fabrikam/confirm-email/done").WaitPage("confirm-email.done")
+	g.see(c, "confirm-email-done")
+	c.Open("/confirm-email/nonsense").WaitPage("error")
+	g.see(c, "confirm-email-expired")
 	c.Open("/o/fabrikam/nowhere").WaitPage("error")
 	g.see(c, "error-not-found")
 	c.Open("/").WaitPage("welcome")
@@ -402,10 +437,22 @@ func (g gallery) customer() {
 	g.see(c, "settings-wrong")
 	c.Open("/o/fabrikam/settings").WaitPage("org.settings").Click("[data-dialog=delete]")
 	g.see(c, "settings-delete")
+	c.Open("/o/fabrikam/seats").WaitPage("seats")
+	g.see(c, "seats")
+	c.Type("wanted", "3").Click(".form .primary").WaitPage("seats")
+	g.see(c, "seats-wrong")
+	c.Type("wanted", "25").Type("reason", "Ein zweites Büro in Lyon").Click(".form .primary").WaitPage("seats")
+	g.see(c, "seats-asked")
 	c.Open("/o/fabrikam/search?q=zzz").WaitPage("search")
 	g.see(c, "search-none")
+	c.Open("/o/fabrikam/settings/branding").WaitPage("org.branding")
+	g.see(c, "branding")
+	c.Type("accent", "#ffff00").Click(".actions .primary").WaitPage("org.branding")
+	g.focused(c, "accent")
+	g.see(c, "branding-wrong")
 	c.Open("/o/fabrikam/users").WaitPage("users")
 	g.see(c, "people")
+	g.several(c)
 	c.Open("/o/fabrikam/users?q=zzz").WaitPage("users")
 	g.see(c, "people-none-found")
 	c.Open("/o/fabrikam/users/invite").WaitPage("users.invite")
@@ -419,10 +466,28 @@ func (g gallery) customer() {
 	c.Click("[data-dialog]")
 	g.see(c, "person-dialog")
 	c.Press("\x1b")
+	c.Click("[data-dialog=delete]")
+	g.see(c, "person-delete")
+	c.Press("\x1b")
 	c.Click("[action$='/access-code'] button").WaitPage("user.access-code")
 	g.see(c, "person-access-code")
 	c.Open("/o/fabrikam/users/" + string(g.account("jan@fabrikam.example"))).WaitPage("user")
 	g.see(c, "person-invited")
+	if err := g.Directory.Delete(context.Background(), doortest.Operator(), g.fabrikam.ID, g.finn.Account); err != nil {
+		g.T.Fatal(err)
+	}
+	if err := g.Directory.ChangeEmail(context.Background(), doortest.Operator(), g.fabrikam.ID, g.carl.Account, "carl.meyer@fabrikam.example"); err != nil {
+		g.T.Fatal(err)
+	}
+	c.Open("/o/fabrikam/users/" + string(g.finn.Account)).WaitPage("user")
+	g.see(c, "person-deleting")
+	c.Open("/o/fabrikam/users?state=deleting").WaitPage("users")
+	g.see(c, "people-deleting")
+	c.Open("/o/fabrikam/users/" + string(g.carl.Account)).WaitPage("user")
+	g.see(c, "person-address")
+	if err := g.Directory.Keep(context.Background(), doortest.Operator(), g.fabrikam.ID, g.finn.Account); err != nil {
+		g.T.Fatal(err)
+	}
 	c.Open("/o/fabrikam/users/" + string(g.bea.Account)).WaitPage("user")
 	g.see(c, "person-self")
 	if g.look.Touch {
@@ -453,6 +518,12 @@ func (g gallery) msp() {
 	g.see(c, "search")
 	c.Open("/o/contoso/").WaitPage("dashboard")
 	g.see(c, "dashboard-msp")
+	c.Open("/o/contoso/seats").WaitPage("seats")
+	g.see(c, "seats-msp")
+	c.Open("/o/fabrikam/seats").WaitPage("seats")
+	g.see(c, "seats-answer")
+	c.Click("[data-dialog=decline]")
+	g.see(c, "seats-decline")
 	c.Open("/o/contoso/orgs").WaitPage("orgs")
 	g.see(c, "customers")
 	c.Open("/o/contoso/orgs/new").WaitPage("org.new")

@@ -23,6 +23,7 @@ import (
 	"doorward/internal/outbox"
 	"doorward/internal/page"
 	"doorward/internal/refusal"
+	"doorward/internal/sqldb"
 )
 
 // Server is the house with its surfaces.
@@ -64,7 +65,7 @@ func New(h *House) (*Server, error) {
 	}
 	client := clients(proxies)
 	s.Entry = &entry.Entry{DB: h.DB, Kit: s.Kit, Desk: h.Desk, Directory: h.Directory, Client: client}
-	s.Console = &console.Console{DB: h.DB, Kit: s.Kit, Desk: h.Desk, Directory: h.Directory, Guard: h.Guard, Book: h.Book, Vault: h.Vault,
+	s.Console = &console.Console{DB: h.DB, Kit: s.Kit, Desk: h.Desk, Directory: h.Directory, Jobs: h.Jobs, Guard: h.Guard, Book: h.Book, Vault: h.Vault,
 		Now: h.Now, Client: client, Stranger: s.Entry.Welcome}
 	if _, err := s.Entry.Pages(); err != nil {
 		return nil, err
@@ -96,13 +97,16 @@ func New(h *House) (*Server, error) {
 
 // bounded limits the body of a request: to 1 MB, and where a file is uploaded to what that takes.
 func bounded(next http.Handler) http.Handler {
-	small, file := http.MaxBytesHandler(next, 1<<20), http.MaxBytesHandler(next, console.MostUpload)
+	small, file, logo := http.MaxBytesHandler(next, 1<<20), http.MaxBytesHandler(next, console.MostUpload), http.MaxBytesHandler(next, console.MostLogoUpload)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/o/") && strings.HasSuffix(r.URL.Path, "/users/import") {
+		switch inOrg := strings.HasPrefix(r.URL.Path, "/o/"); {
+		case inOrg && strings.HasSuffix(r.URL.Path, "/users/import"):
 			file.ServeHTTP(w, r)
-			return
+		case inOrg && strings.HasSuffix(r.URL.Path, "/settings/branding"):
+			logo.ServeHTTP(w, r)
+		default:
+			small.ServeHTTP(w, r)
 		}
-		small.ServeHTTP(w, r)
 	})
 }
 
@@ -200,12 +204,30 @@ func (s *Server) deliver(ctx context.Context, m outbox.Message) error {
 	if err != nil {
 		return err
 	}
-	letter, err := s.renderer.Render(mail.Letter{ID: string(m.ID), To: a.Email, Name: a.Name, Language: language, OrgName: o.Name,
-		OrgURL: public.String() + o.SignInPath(), Location: o.Location(), Data: m.Data})
+	look, err := lookOf(tx, o.Brand)
+	if err != nil {
+		return err
+	}
+	to := a.Email
+	if d, ok := m.Data.(outbox.Elsewhere); ok {
+		to = d.To()
+	}
+	letter, err := s.renderer.Render(mail.Letter{ID: string(m.ID), To: to, Name: a.Name, Language: language, OrgName: o.Name,
+		OrgURL: public.String() + o.SignInPath(), Location: o.Location(), Data: m.Data, Look: look})
 	if err != nil {
 		return err
 	}
 	return s.sender.Send(ctx, letter)
+}
+
+// lookOf is what mails of an organisation look like.
+func lookOf(tx sqldb.Tx, b org.Brand) (l mail.Look, err error) {
+	if light, dark, ok := b.Tones(); ok {
+		l.Light = mail.Paint{Fill: light.Accent.String(), Text: light.Text.String(), Link: light.Link.String()}
+		l.Dark = mail.Paint{Fill: dark.Accent.String(), Text: dark.Text.String(), Link: dark.Link.String()}
+	}
+	l.Logo, err = org.MailPicture(tx, b)
+	return l, err
 }
 
 const drain = 15 * time.Second
@@ -244,6 +266,7 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 	}
 	var workers sync.WaitGroup
 	workers.Go(func() { s.Queue.Run(work) })
+	workers.Go(func() { s.Jobs.Run(work) })
 	workers.Go(func() { s.sweep(work) })
 	failed := make(chan error, 1)
 	go func() {
@@ -282,7 +305,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := errors.Join(s.Desk.Sweep(ctx), s.Gate.Sweep(ctx), s.Directory.WarnExpiry(ctx), s.Directory.Purge(ctx), s.Desk.Judge(ctx)); err != nil && ctx.Err() == nil {
+			if err := errors.Join(s.Desk.Sweep(ctx), s.Gate.Sweep(ctx), s.Directory.WarnExpiry(ctx), s.Directory.Purge(ctx), s.Jobs.Sweep(ctx), s.Directory.PurgePeople(ctx), s.Desk.Judge(ctx)); err != nil && ctx.Err() == nil {
 				s.Log.Error("sweep", "error", err)
 			}
 		}

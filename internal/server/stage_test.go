@@ -197,6 +197,14 @@ func setUp(w *town) *stage {
 	w.Exec(`update org_nodes set state = 'deleting' where id = $1`, dying.ID)
 	w.Exec(`update orgs set delete_at = $1 where id = $2`, w.Clock.Now().Add(48*time.Hour).UnixMicro(), dying.ID)
 
+	// A customer that can move to another MSP, one that is about to.
+	_, rootIn := w.enrolled(w.Provider, "root2@acme.example", access.Administrator)
+	w.Org(access.Customer, w.Contoso.ID, "stays", "Stays")
+	moving := string(w.start(w.Org(access.Customer, w.Contoso.ID, "moving", "Moving"), "adatum"))
+	for _, slug := range []string{"stays", "moving"} {
+		rootIn.Get("/o/" + slug + "/").Want("dashboard")
+	}
+
 	for _, slug := range []string{"fabrikam", "tailspin", "shut", "dying"} { // the first look at another organisation is an event
 		adaIn.Get("/o/" + slug + "/").Want("dashboard")
 	}
@@ -214,9 +222,47 @@ func setUp(w *town) *stage {
 		below.Client.Jar.SetCookies(at, (&http.Response{Header: r.Head}).Cookies())
 	}
 
+	// Somebody who is being deleted, and changes of address that wait.
+	going := w.Activate(fabrikam, "going@fabrikam.example", access.Core)
+	if err := w.Directory.Delete(w.T.Context(), doortest.Operator(), fabrikam.ID, going.Account); err != nil {
+		w.T.Fatal(err)
+	}
+	leaving := w.Activate(fabrikam, "leaving@fabrikam.example", access.Core)
+	for _, p := range []*doortest.Person{leaving, bea} {
+		if err := w.Directory.ChangeEmail(w.T.Context(), doortest.Operator(), fabrikam.ID, p.Account, "new."+p.Email); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+	confirm := path(w, w.Mailbox.Wait("new."+leaving.Email, "email-confirm", 1).Link("/confirm-email/"))
+
 	device := w.text(`select id from devices where account_id = $1 order by id limit 1`, bea.Account)
 
+	v, err := w.Desk.Resolve(w.T.Context(), secretOf(beaIn), access.Client{})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	begun, err := w.Jobs.Begin(w.T.Context(), v.Actor, fabrikam.ID, account.Bulk{Act: account.ActSessions}, []account.Account{{ID: carl.Account, Org: fabrikam.ID, Email: carl.Email}})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	job := "/o/fabrikam/jobs/" + string(begun)
+
 	stranger := http.Header{}
+	// Customers that ask for more seats, and the provider's administrator, who sets pools.
+	w.Exec(`update seats set seat_limit = 30 where org_id = $1`, fabrikam.ID)
+	_, ritaIn := w.enrolled(w.Provider, "rita@acme.example", access.Administrator)
+	ritaIn.Get("/o/contoso/").Want("dashboard")
+	ritas := held(ritaIn)
+	wish := func(slug string) string {
+		o := w.Org(access.Customer, w.Contoso.ID, slug, slug)
+		if err := w.Directory.AskSeats(w.T.Context(), doortest.Operator(), o.ID, 8, "new office"); err != nil {
+			w.T.Fatal(err)
+		}
+		adaIn.Get("/o/" + slug + "/").Want("dashboard")
+		return w.text(`select id from seat_requests where org_id = $1`, o.ID)
+	}
+	wanting, granted, denied := wish("wanting"), wish("granted"), wish("denied")
+
 	people, bees, adas := "/o/fabrikam/users/", held(beaIn), held(adaIn)
 	password := url.Values{"new_password": {"a new passphrase 11"}, "confirm_password": {"a new passphrase 11"}}
 	both := []string{"new_password"}
@@ -247,11 +293,20 @@ func setUp(w *town) *stage {
 		"POST /logout":                                 {Path: "/logout", Header: held(other), Page: "error"},
 		"POST /o/{slug}/users/invite":                  {Path: people + "invite", Header: bees, Fields: url.Values{"emails": {"x@fabrikam.example"}, "roles": {"core"}}, Required: []string{"emails"}, Many: []string{"roles"}, Page: "users.invite"},
 		"POST /o/{slug}/users/import":                  {Path: people + "import", Header: bees, Fields: url.Values{"text": {"email,roles\nx@fabrikam.example,core"}, "step": {"run"}}, Required: []string{"text"}, Page: "users.import", File: true},
+		"POST /o/{slug}/users/bulk":                    {Path: people + "bulk", Header: bees, Fields: url.Values{"action": {"resend"}, "account": {string(pending.Account)}, "step": {"run"}, "count": {"1"}}, Required: []string{"action"}, Many: []string{"account"}, Page: "users"},
+		"POST /o/{slug}/jobs/{job}":                    {Path: job, Header: bees, Fields: url.Values{"step": {"cancel"}}, Page: "job"},
 		"POST /o/{slug}/users/export":                  {Path: people + "export", Header: bees, Fields: url.Values{"columns": {"email"}}, Required: []string{"columns"}, Many: []string{"columns"}, Page: "users.export"},
 		"POST /o/{slug}/users/{account}/resend":        {Path: people + string(pending.Account) + "/resend", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/withdraw":      {Path: people + string(pending.Account) + "/withdraw", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/disable":       {Path: people + string(carl.Account) + "/disable", Header: bees, Page: "error"},
 		"POST /o/{slug}/users/{account}/enable":        {Path: people + string(shut.Account) + "/enable", Header: bees, Page: "error"},
+		"POST /o/{slug}/users/{account}/delete":        {Path: people + string(leaving.Account) + "/delete", Header: bees, Page: "error"},
+		"POST /o/{slug}/users/{account}/keep":          {Path: people + string(going.Account) + "/keep", Header: bees, Page: "error"},
+		"POST /o/{slug}/users/{account}/email":         {Path: people + string(carl.Account) + "/email", Header: bees, Fields: url.Values{"email": {"carl2@fabrikam.example"}}, Required: []string{"email"}, Page: "user"},
+		"POST /o/{slug}/users/{account}/email/stop":    {Path: people + string(leaving.Account) + "/email/stop", Header: bees, Page: "error"},
+		"POST /me/email":                               {Path: "/me/email", Header: adas, Fields: url.Values{"email": {"ada2@contoso.example"}}, Required: []string{"email"}, Page: "me"},
+		"POST /me/email/stop":                          {Path: "/me/email/stop", Header: bees, Page: "error"},
+		"POST /confirm-email/{token}":                  {Path: confirm, Header: stranger, Page: "error"},
 		"POST /o/{slug}/users/{account}/roles":         {Path: people + string(carl.Account) + "/roles", Header: bees, Fields: url.Values{"roles": {"viewer"}}, Many: []string{"roles"}, Page: "user"},
 		"POST /o/{slug}/users/{account}/role-end":      {Path: people + string(carl.Account) + "/role-end", Header: bees, Fields: url.Values{"role": {"core"}, "ends_at": {"2027-06-01T10:00"}}, Page: "user"},
 		"POST /o/{slug}/roles/new":                     {Path: "/o/fabrikam/roles/new", Header: bees, Fields: permissions, Required: []string{"name", "permissions"}, Many: []string{"permissions"}, Page: "role.new"},
@@ -271,10 +326,21 @@ func setUp(w *town) *stage {
 		"POST /o/{slug}/security/remind":               {Path: "/o/fabrikam/security/remind", Header: bees, Fields: url.Values{"account": {string(carl.Account)}}, Many: []string{"account"}, Page: "error"},
 		"POST /o/{slug}/orgs/new":                      {Path: "/o/contoso/orgs/new", Header: adas, Fields: url.Values{"name": {"New"}, "slug": {"new"}, "kind": {"customer"}}, Required: []string{"name", "slug"}, Page: "org.new"},
 		"POST /o/{slug}/settings":                      {Path: "/o/fabrikam/settings", Header: bees, Fields: url.Values{"name": {"Fabrikam & Co"}, "language": {"de"}, "time_zone": {"UTC"}, "country": {"DE"}, "tags": {"north, big"}, "rev": {"0"}}, Required: []string{"name"}, Page: "org.settings"},
+		"POST /o/{slug}/settings/branding":             {Path: "/o/fabrikam/settings/branding", Header: bees, Fields: url.Values{"accent": {"#1d7a46"}, "rev": {"0"}}, Page: "org.branding", File: true},
+		"POST /o/{slug}/seats/ask":                     {Path: "/o/fabrikam/seats/ask", Header: bees, Fields: url.Values{"wanted": {"40"}, "reason": {"new office"}}, Required: []string{"wanted", "reason"}, Page: "seats"},
+		"POST /o/{slug}/seats/withdraw":                {Path: "/o/wanting/seats/withdraw", Header: adas, Fields: url.Values{"request": {wanting}}, Page: "seats"},
+		"POST /o/{slug}/seats/grant":                   {Path: "/o/granted/seats/grant", Header: adas, Fields: url.Values{"request": {granted}, "seat_limit": {"8"}}, Required: []string{"seat_limit"}, Page: "seats"},
+		"POST /o/{slug}/seats/decline":                 {Path: "/o/denied/seats/decline", Header: adas, Fields: url.Values{"request": {denied}, "reason": {"no"}}, Required: []string{"reason"}, Page: "seats"},
+		"POST /o/{slug}/seats/limit":                   {Path: "/o/tailspin/seats/limit", Header: adas, Fields: url.Values{"seat_limit": {"12"}}, Page: "seats"},
+		"POST /o/{slug}/seats/pool":                    {Path: "/o/contoso/seats/pool", Header: ritas, Fields: url.Values{"pool": {"5000"}}, Page: "seats"},
 		"POST /o/{slug}/settings/suspend":              {Path: "/o/tailspin/settings/suspend", Header: adas, Fields: url.Values{"confirm_suspend": {"tailspin"}, "reason": {"invoice"}}, Required: []string{"confirm_suspend", "reason"}, Page: "org.settings"},
 		"POST /o/{slug}/settings/resume":               {Path: "/o/shut/settings/resume", Header: adas, Page: "org.settings"},
 		"POST /o/{slug}/settings/delete":               {Path: "/o/tailspin/settings/delete", Header: adas, Fields: url.Values{"confirm_delete": {"tailspin"}}, Required: []string{"confirm_delete"}, Page: "org.settings"},
 		"POST /o/{slug}/settings/keep":                 {Path: "/o/dying/settings/keep", Header: adas, Page: "org.settings"},
+		"POST /o/{slug}/move":                          {Path: "/o/stays/move", Header: held(rootIn), Fields: url.Values{"to": {"adatum"}, "reason": {"new contract"}, "confirm_move": {"stays"}}, Required: []string{"to", "reason", "confirm_move"}, Page: "org.move.new"},
+		"POST /o/{slug}/move/{move}/confirm":           {Path: "/o/contoso/move/" + moving + "/confirm", Header: adas, Page: "org.move"},
+		"POST /o/{slug}/move/{move}/decline":           {Path: "/o/contoso/move/" + moving + "/decline", Header: adas, Fields: url.Values{"reason": {"unpaid"}}, Required: []string{"reason"}, Page: "org.move"},
+		"POST /o/{slug}/move/{move}/cancel":            {Path: "/o/moving/move/" + moving + "/cancel", Header: held(rootIn), Page: "org.move"},
 		"POST /me":                                     {Path: "/me", Header: bees, Fields: url.Values{"name": {"Bea"}, "username": {"bea"}, "language": {"de"}, "time_zone": {"UTC"}}, Page: "me"},
 		"POST /me/security/password":                   {Path: "/me/security/password", Header: bees, Fields: url.Values{"password": {doortest.Password}, "new_password": {"a new passphrase 11"}, "confirm_password": {"a new passphrase 11"}}, Required: []string{"password", "new_password"}, Page: "me.security"},
 		"POST /me/security/app":                        {Path: "/me/security/app", Header: bees, Page: "error"},

@@ -50,6 +50,11 @@ func TestStepUpList(t *testing.T) {
 			{"POST /o/{slug}/users/export", "exporting the people", func() (string, url.Values) {
 				return "/o/fabrikam/users/export", url.Values{"columns": {"email", "roles"}}
 			}},
+			{"POST /o/{slug}/users/{account}/delete", "deleting somebody", func() (string, url.Values) { return victim("v7") + "/delete", nil }},
+			{"POST /o/{slug}/users/{account}/email", "somebody's address", func() (string, url.Values) {
+				return victim("v8") + "/email", url.Values{"email": {"v9@fabrikam.example"}}
+			}},
+			{"POST /me/email", "the own address", func() (string, url.Values) { return "/me/email", url.Values{"email": {"ada9@fabrikam.example"}} }},
 			{"POST /o/{slug}/users/{account}/roles", "more roles", func() (string, url.Values) {
 				return victim("v1") + "/roles", url.Values{"roles": {access.Administrator}}
 			}},
@@ -70,6 +75,15 @@ func TestStepUpList(t *testing.T) {
 				return victim("v3") + "/reset-factors", url.Values{"reason": {"phone lost"}}
 			}},
 			{"POST /o/{slug}/users/{account}/setup", "a set-up mail", func() (string, url.Values) { return victim("v4") + "/setup", nil }},
+			{"POST /o/{slug}/users/bulk", "roles of several people", func() (string, url.Values) {
+				v := victim("several")
+				return "/o/fabrikam/users/bulk", url.Values{"action": {"give-role"}, "role": {access.Viewer}, "account": {v[strings.LastIndex(v, "/")+1:]}, "step": {"run"}, "count": {"1"}}
+			}},
+			{"POST /o/{slug}/jobs/{job}", "running a long import", func() (string, url.Values) {
+				path := upload(w.World, "fabrikam", []byte("email\n"+strings.Repeat("long@fabrikam.example\n", 2100)), held(b)).Head.Get("Location")
+				w.work()
+				return path, url.Values{"step": {"run"}}
+			}},
 			{"POST /o/{slug}/users/{account}/access-code", "a temporary access code", func() (string, url.Values) {
 				return victim("v5") + "/access-code", url.Values{"life": {"1h"}}
 			}},
@@ -126,13 +140,18 @@ func TestStepUpList(t *testing.T) {
 				b.Client.Jar.SetCookies(at, []*http.Cookie{{Name: "door-joining", Value: string(token), Path: "/"}})
 				return "/me/link/confirm", nil
 			}},
+			{"POST /o/{slug}/move/{move}/confirm", "confirming a move", func() (string, url.Values) {
+				return "/o/fabrikam/move/" + string(w.start(w.Fabrikam, "adatum")) + "/confirm", nil
+			}},
 			{"POST /o/{slug}/settings/delete", "deleting the organisation", func() (string, url.Values) {
 				return "/o/fabrikam/settings/delete", url.Values{"confirm_delete": {"fabrikam"}}
 			}},
 		}
-		// Suspending is for who is above, see TestSuspended.
-		free := []string{"POST /o/{slug}/settings/suspend", "POST /o/{slug}/settings/resume", "POST /o/{slug}/settings/keep", "POST /o/{slug}/settings", "POST /o/{slug}/groups", "POST /o/{slug}/groups/{group}/rename", "POST /o/{slug}/groups/{group}/add",
+		// Suspending and starting a move are for who is above, see TestSuspended and TestMove.
+		free := []string{"POST /o/{slug}/seats/ask", "POST /o/{slug}/seats/withdraw", "POST /o/{slug}/seats/grant", "POST /o/{slug}/seats/decline", "POST /o/{slug}/seats/limit", "POST /o/{slug}/seats/pool",
+			"POST /o/{slug}/move", "POST /o/{slug}/move/{move}/decline", "POST /o/{slug}/move/{move}/cancel", "POST /o/{slug}/settings/suspend", "POST /o/{slug}/settings/resume", "POST /o/{slug}/settings/keep", "POST /o/{slug}/settings", "POST /o/{slug}/settings/branding", "POST /o/{slug}/groups", "POST /o/{slug}/groups/{group}/rename", "POST /o/{slug}/groups/{group}/add",
 			"POST /o/{slug}/groups/{group}/remove", "POST /o/{slug}/groups/{group}/delete", "POST /o/{slug}/users/{account}/resend", "POST /o/{slug}/users/{account}/withdraw", "POST /o/{slug}/users/{account}/disable",
+			"POST /o/{slug}/users/{account}/keep", "POST /o/{slug}/users/{account}/email/stop", "POST /me/email/stop",
 			"POST /o/{slug}/users/{account}/enable", "POST /o/{slug}/users/{account}/end-sessions", "POST /o/{slug}/orgs/new", "POST /o/{slug}/security/remind", "POST /me",
 			"POST /me/sessions/devices/{device}/forget", "POST /me/sessions/{session}/end", "POST /me/sessions/end-all", "POST /me/prove", "POST /me/prove/key", "POST /me/enter", "POST /me/leave"}
 		for _, r := range w.Console.Routes() {

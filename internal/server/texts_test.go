@@ -68,16 +68,18 @@ func families() map[string][]string {
 	parents := strs(access.Provider, access.MSP)
 	codes := append(strs(refusal.Invalid, refusal.Unauthenticated, refusal.Forbidden, refusal.NotFound, refusal.Conflict, refusal.Expired,
 		refusal.Limited, refusal.StepUp), "internal")
-	states := strs(account.Invited, account.Active, account.Disabled)
+	states := strs(account.Invited, account.Active, account.Disabled, account.Deleting)
 	actors := strs(access.AccountActor, access.OperatorActor, access.LinkActor, access.SystemActor, access.VisitorActor)
 	links := append(strs(account.Activate, account.Reset), "setup-link")
 	mails := strs(outbox.KindInvite, outbox.KindReset, outbox.KindMailCode, outbox.KindPasswordChanged, outbox.KindFactorAdded,
 		outbox.KindFactorRemoved, outbox.KindRoleChanged, outbox.KindNewDevice, outbox.KindRecoveryUsed, outbox.KindFactorDisabled,
-		outbox.KindAccessCode, outbox.KindOrgState, outbox.KindSetup, outbox.KindMyOrganisations, outbox.KindExpiry, outbox.KindLinked, outbox.KindUnlinked, outbox.KindLinkedReset, outbox.KindResetElsewhere, outbox.KindNotMeAlert, outbox.KindDeadline)
+		outbox.KindAccessCode, outbox.KindAccountState, outbox.KindEmailConfirm, outbox.KindEmailChanging, outbox.KindEmailChanged, outbox.KindOrgState, outbox.KindMoveAsked, outbox.KindMoveDone, outbox.KindMoveDeclined, outbox.KindMoveCancelled, outbox.KindSeatsRequest, outbox.KindSeatsAnswer, outbox.KindSetup, outbox.KindMyOrganisations, outbox.KindExpiry, outbox.KindLinked, outbox.KindUnlinked, outbox.KindLinkedReset, outbox.KindResetElsewhere, outbox.KindNotMeAlert, outbox.KindDeadline)
 	return map[string][]string{
 		"*.title":                links,
 		"*.lead":                 links,
 		"*.button":               links,
+		"bulk.act.*":             append(strs(account.Acts...), "import"),
+		"bulk.text.*":            strs(account.Acts...),
 		"csv.column.*":           strs(account.Columns...),
 		"csv.column.*.hint":      strs(account.ReadColumns...),
 		"dashboard.orgs.*":       parents,
@@ -103,6 +105,10 @@ func families() map[string][]string {
 		"mail.*.subject":        mails,
 		"mail.*.title":          mails,
 		"month.*":               {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"},
+		"move.asked.*":          strs(account.Sides...),
+		"move.rules.newly_*":    {"true", "false"},
+		"move.side.*":           strs(account.Sides...),
+		"move.state.*":          strs(account.MoveDone, account.MoveRefused, account.MoveCancelled, account.MoveExpired),
 		"nav.orgs.*":            parents,
 		"org.kind.*":            kinds,
 		"org.kind.*.hint":       strs(access.MSP, access.Customer),

@@ -94,6 +94,8 @@ func Explain(c Case) (Line, []Line) {
 		say("bad", "explain.invited_ended")
 	case c.State == account.Disabled:
 		say("bad", "explain.disabled")
+	case c.State == account.Deleting:
+		say("bad", "explain.going")
 	case f.Suspended:
 		say("bad", "explain.suspended")
 	case f.Deleting && !f.Administrative:

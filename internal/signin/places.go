@@ -189,5 +189,5 @@ func (d *Desk) Ways(ctx context.Context, v Visitor, slug string) (p Place, ok bo
 // Entered notes that a visitor looks at another organisation by delegation: in both organisations' logs, and for the chooser, once per session and
 // hour.
 func (d *Desk) Entered(ctx context.Context, v Visitor, o id.Org) error {
-	return d.Book.Entered(ctx, v.Actor, o, func(tx sqldb.Tx) error { return d.noteVisit(tx, v.Account.ID, o) })
+	return d.Book.Entered(ctx, v.Actor, o, v.Org.Name, func(tx sqldb.Tx) error { return d.noteVisit(tx, v.Account.ID, o) })
 }

@@ -191,7 +191,29 @@ func (d *Desk) Resolve(ctx context.Context, s secret.Text, client access.Client)
 		}
 		return v, err
 	}
+	if v, err = d.honour(tx, v.Session); err != nil {
+		return v, err
+	}
 	now := d.Now()
+	if now.Sub(v.Session.LastUsed) >= v.Org.Rules.IdleFor(v.Administrative()) {
+		return v, ErrSignedOut
+	}
+	if now.Sub(v.Session.LastUsed) >= time.Minute { // to the minute is enough, and spares a write per request
+		if err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
+			_, err := tx.Exec(`update sessions set last_used_at = $1 where (id = $2 or id = $3) and last_used_at < $1`, sqldb.Micros(now), v.Session.ID, v.Session.Via)
+			return err
+		}); err != nil {
+			return v, err
+		}
+	}
+	v.Actor = access.Actor{Kind: access.AccountActor, Account: v.Account.ID, Org: v.Org.ID, Session: v.Session.ID, ProvedAt: v.Session.Proved,
+		Name: v.Account.Email, Client: client}
+	return v, nil
+}
+
+// honour returns who an open session is of, or ErrSignedOut. How long it has been idle is not asked.
+func (d *Desk) honour(tx sqldb.Tx, s Session) (Visitor, error) {
+	v, now := Visitor{Session: s}, d.Now()
 	if !now.Before(v.Session.Expires) {
 		return v, ErrSignedOut
 	}
@@ -214,8 +236,7 @@ func (d *Desk) Resolve(ctx context.Context, s secret.Text, client access.Client)
 	if v.Org.State == access.Deleting && !v.Administrative() { // who administers it may cancel that
 		return v, ErrSignedOut
 	}
-	idle := v.Org.Rules.IdleFor(v.Administrative())
-	if v.Account.State != account.Active || v.Org.State == access.Suspended || len(v.Roles) == 0 || now.Sub(v.Session.LastUsed) >= idle {
+	if v.Account.State != account.Active || v.Org.State == access.Suspended || len(v.Roles) == 0 {
 		return v, ErrSignedOut
 	}
 	f := policy.Facts{Now: now, Rules: v.Org.Rules, Administrative: v.Administrative(), Exempt: v.Account.ExemptUntil}
@@ -237,17 +258,34 @@ func (d *Desk) Resolve(ctx context.Context, s secret.Text, client access.Client)
 			v.Deadline, _ = f.Deadline()
 		}
 	}
-	if now.Sub(v.Session.LastUsed) >= time.Minute { // to the minute is enough, and spares a write per request
-		if err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
-			_, err := tx.Exec(`update sessions set last_used_at = $1 where (id = $2 or id = $3) and last_used_at < $1`, sqldb.Micros(now), v.Session.ID, v.Session.Via)
+	return v, nil
+}
+
+// Stands returns nil as long as the session that an actor works from would open the pages of that organisation, however long it has been idle; else
+// ErrSignedOut. What goes on without its actor asks it again and again.
+func (d *Desk) Stands(ctx context.Context, actor access.Actor, o id.Org) error {
+	tx := d.DB.Read(ctx)
+	s, err := sqldb.One(tx, scanSession, `select `+sessionColumns+` from sessions where id = $1 and state = 'open'`, actor.Session)
+	if err != nil {
+		return joinSignedOut(err)
+	}
+	v, err := d.honour(tx, s)
+	if err != nil {
+		return err
+	}
+	if !v.Due && o != v.Org.ID {
+		about, err := org.Find(tx, o)
+		if err != nil {
+			return notFoundIsSignedOut(err)
+		}
+		if v.Due, err = d.DueIn(ctx, v, about); err != nil {
 			return err
-		}); err != nil {
-			return v, err
 		}
 	}
-	v.Actor = access.Actor{Kind: access.AccountActor, Account: v.Account.ID, Org: v.Org.ID, Session: v.Session.ID, ProvedAt: v.Session.Proved,
-		Name: v.Account.Email, Client: client}
-	return v, nil
+	if v.Due {
+		return ErrSignedOut
+	}
+	return nil
 }
 
 // resolveHome honours a linked account's session only as long as the session of its home account would be.

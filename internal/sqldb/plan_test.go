@@ -135,6 +135,8 @@ func mayScan(query, line string) bool {
 		return true
 	case line == "SCAN sifted", line == "SCAN hits": // the lists' and the search's: sub-selects of one page
 		return true
+	case strings.HasSuffix(line, " VALUES CLAUSE"): // what is written
+		return true
 	case strings.Contains(query, "from events order by id desc limit 1"): // from the end, and only the first
 		return true
 	}
@@ -158,6 +160,8 @@ func crowd(t *testing.T, db *sqldb.DB, provider, customer id.Org) {
 			`insert into org_group_orgs (org_id, group_id, member_id) ` + n + `'org_1', 'grp_' || ` + text + `, 'org_' || ` + text + ` from n`,
 			`insert into org_group_accounts (org_id, group_id, account_id) ` + n + `'org_1', 'grp_' || ` + text + `, 'acc_' || ` + text + ` from n`,
 			`insert into seats (org_id, seat_limit, used) ` + n + `'org_' || ` + text + `, 5, 1 from n`,
+			`insert into seat_marks (org_id, month, began, most) ` + n + `'org_' || ` + text + `, '2026-10', 0, 1 from n`,
+			`insert into seat_requests (id, org_id, state, wanted, reason, account_id, made_at) ` + n + `'req_' || ` + text + `, 'org_' || ` + text + `, 'open', 9, '', '', i from n`,
 			`insert into accounts (id, org_id, email, email_key, username, username_key, name, language, time_zone, state, created_at, invited_at, activated_at,
 				last_sign_in_at, link_used_at) ` + n + `'acc_' || ` + text + `, case when i % 60 = 0 then $1 else 'org_' || ` + text + ` end, 'p' || ` + text + ` || '@x.example',
 				'p' || ` + text + ` || '@x.example', 'u' || ` + text + `, 'u' || ` + text + `, '', '', '', case when i % 240 = 0 then 'invited' else 'active' end, i, i, i, i, 0 from n`,
@@ -183,6 +187,11 @@ func crowd(t *testing.T, db *sqldb.DB, provider, customer id.Org) {
 				'acc_' || ` + text + `, ` + blob(db, "d") + `, '', '', 0, 0, 0, 0 from n`,
 			`insert into revocations (kind, subject, seq, at) ` + n + `'account', 'acc_' || ` + text + `, 1, 0 from n`,
 			`insert into org_health (org_id, people, covered, pending, overdue, exempt, last_sign_in_at, deadline_at, judged_at) ` + n + `'org_' || ` + text + `, 9, 1, 1, i % 7, 0, 0, 0, i from n`,
+			`insert into jobs (id, org_id, account_id, kind, state, reason, actor, params, total, done, added, there, refused, lease, due_at, created_at, finished_at, untidy) ` + n +
+				`'job_' || ` + text + `, 'org_' || ` + text + `, 'acc_1', 'disable', 'done', '', '{}', '{}', 1, 1, 1, 0, 0, '', 0, 0, 9000000000000000, 0 from n`,
+			`insert into job_rows (job_id, n, account_id, email, state, reason, args) ` + n + `'job_' || ` + text + `, i, '', '', 'done', '', '{}' from n`,
+			`insert into job_keys (job_id, key, line) ` + n + `'job_' || ` + text + `, 'k', 1 from n`,
+			`insert into job_parts (job_id, n, box) ` + n + `'job_' || ` + text + `, 0, ` + blob(db, "j") + ` from n`,
 			`insert into reminders (account_id, org_id, deadline_at, days, sent_at) ` + n + `'acc_' || ` + text + `, 'org_' || ` + text + `, 1, 7, i from n`,
 			`insert into throttles (key, failures, blocked_until, window_start, updated_at) ` + n + `'password:acc_' || ` + text + `, 1, 0, 0, 9000000000000000 from n`,
 		} {
@@ -259,6 +268,35 @@ func (w *walk) found() {
 	w.must(w.Directory.SetSeats(ctx, w.root, w.customer.ID, 900))
 }
 
+// seats asks for more of them and is answered in each way, and reads what they were.
+func (w *walk) seats(o id.Org) {
+	w.Helper()
+	ctx, tx := w.Context(), w.DB.Read(w.Context())
+	ask := func() id.SeatRequest {
+		w.must(w.Directory.SetSeats(ctx, w.root, w.customer.ID, 900))
+		w.must(w.Directory.AskSeats(ctx, w.root, w.customer.ID, 950, "more"))
+		q, _, err := license.OpenRequest(tx, w.customer.ID)
+		w.must(err)
+		return q.ID
+	}
+	w.must(w.Directory.GrantSeats(ctx, w.root, w.customer.ID, ask(), 960))
+	w.must(w.Directory.DeclineSeats(ctx, w.root, w.customer.ID, ask(), "no"))
+	w.must(w.Directory.WithdrawSeats(ctx, w.root, w.customer.ID, ask()))
+	w.must(w.Directory.SetPool(ctx, w.root, w.msp.ID, license.MostSeats))
+	_, _, err := license.LastRequest(tx, o)
+	w.must(err)
+	for _, groups := range []id.Account{"", "acc_7"} {
+		_, err = license.AskingBelow(tx, w.msp.ID, groups, 50)
+		w.must(err)
+	}
+	_, err = license.Marks(tx, w.Now(), o, 12)
+	w.must(err)
+	_, err = license.MarksIn(tx, license.MonthOf(w.Now()), []id.Org{o, "org_7"}, 50)
+	w.must(err)
+	_, err = audit.NewestOf(tx, o, audit.OrgEntered, 5)
+	w.must(err)
+}
+
 func (w *walk) invite(o id.Org, email string, roles ...string) (id.Account, secret.Text) {
 	w.Helper()
 	out, err := w.Directory.Invite(w.Context(), doortest.Operator(), o, account.Invitation{Emails: []string{email}, Roles: roles})
@@ -270,11 +308,13 @@ func (w *walk) invite(o id.Org, email string, roles ...string) (id.Account, secr
 func (w *walk) everything() {
 	w.people()
 	w.sheets()
+	w.jobs()
 	w.lists()
 	w.signIns()
 	w.rules()
 	w.mails()
 	w.places()
+	w.moves()
 	w.orgLife()
 	ctx := context.Background()
 	w.must(w.Desk.Sweep(ctx))
@@ -292,7 +332,55 @@ func (w *walk) sheets() {
 	if added, _, _ := account.Tally(done); added != 1 {
 		w.Errorf("the sheet: %+v", done)
 	}
-	w.must(w.Directory.Export(w.Context(), w.root, w.provider.ID, account.Columns, func() io.Writer { return io.Discard }))
+	w.must(w.Directory.Export(w.Context(), w.root, w.provider.ID, account.Filter{}, account.Columns, func() io.Writer { return io.Discard }))
+}
+
+// jobs makes and works off an act on many people and a long import.
+func (w *walk) jobs() {
+	ctx, jobs := w.Context(), w.Jobs
+	jobs.Stands = func(ctx context.Context, actor access.Actor, o id.Org) error { // the walk's root has no session
+		err := w.Desk.Stands(ctx, actor, o)
+		if refusal.Is(err, refusal.Unauthenticated) {
+			return nil
+		}
+		return err
+	}
+	people, err := account.Choose(w.DB.Read(ctx), w.provider.ID, account.Filter{Search: "sam"}, 9)
+	w.must(err)
+	_, err = jobs.AtOnce(ctx, w.root, w.provider.ID, account.Bulk{Act: account.ActResend}, []id.Account{people[0].ID})
+	w.must(err)
+	job, err := jobs.Begin(ctx, w.root, w.provider.ID, account.Bulk{Act: account.ActGiveRole, Role: access.Administrator}, people)
+	w.must(err)
+	w.must(jobs.Work(ctx))
+	it, err := account.FindJob(w.DB.Read(ctx), w.provider.ID, job)
+	w.must(err)
+	if it.State != account.JobDone || it.Added != 1 {
+		w.Errorf("the job: %+v", it)
+	}
+	for _, only := range []account.RowState{"", account.RowDone} {
+		_, err = account.JobRows(w.DB.Read(ctx), job, only, -1, 10)
+		w.must(err)
+	}
+	job, err = jobs.Store(ctx, w.root, w.provider.ID, "Contact\numa@prov.example\nUMA@prov.example\n", false)
+	w.must(err)
+	_, err = account.OpenJobs(w.DB.Read(ctx), w.provider.ID)
+	w.must(err)
+	w.must(jobs.SetColumns(ctx, w.root, w.provider.ID, job, []account.Column{account.EmailColumn}))
+	w.must(jobs.Work(ctx))
+	w.must(jobs.Ask(ctx, w.root, w.provider.ID, job))
+	w.must(jobs.SetColumns(ctx, w.root, w.provider.ID, job, []account.Column{account.EmailColumn}))
+	w.must(jobs.Work(ctx))
+	w.must(jobs.RunImport(ctx, w.root, w.provider.ID, job, true))
+	w.must(jobs.Work(ctx))
+	w.refused(jobs.Cancel(ctx, w.root, w.provider.ID, job))
+	if _, err = jobs.Store(ctx, w.root, w.provider.ID, "Contact\nvic@prov.example\n", false); err == nil {
+		w.clock.Move(account.JobWaits)
+		err = jobs.Sweep(ctx)
+	}
+	w.must(err)
+	w.clock.Move(account.JobStays)
+	w.must(jobs.Sweep(ctx))
+	w.root.ProvedAt = w.Now()
 }
 
 func (w *walk) people() {
@@ -311,6 +399,7 @@ func (w *walk) people() {
 	w.must(dir.SetRoleEnd(ctx, w.root, o, bob, access.Viewer, w.Now().AddDate(0, 1, 0)))
 	w.roles()
 	w.must(dir.Withdraw(ctx, w.root, o, bob))
+	w.leavers()
 	w.must(dir.EditProfile(ctx, w.root, account.Profile{Name: "Root", Username: "root"}))
 	w.refused(dir.ResetFactors(ctx, w.root, o, ann, "why"))
 	w.must(dir.NoteView(ctx, w.root, o, ann))
@@ -318,6 +407,50 @@ func (w *walk) people() {
 	w.must(dir.Forgot(ctx, w.customer, "ann@cust.example", here))
 	w.must(dir.MailOrganisations(ctx, "ann@cust.example", here))
 	w.must(dir.MailOrganisations(ctx, "nobody@cust.example", here))
+}
+
+// leavers changes somebody's address and deletes people.
+func (w *walk) leavers() {
+	ctx, dir, o := w.Context(), w.Directory, w.customer.ID
+	never, _ := w.invite(o, "never@cust.example")
+	w.must(dir.ChangeEmail(ctx, doortest.Operator(), o, never, "never2@cust.example"))
+	w.must(dir.Delete(ctx, doortest.Operator(), o, never))
+	eve, token := w.invite(o, "eve@cust.example", access.Core)
+	_, err := dir.Use(ctx, account.Activate, token, doortest.Password, doortest.Password, here)
+	w.must(err)
+	w.must(dir.ChangeEmail(ctx, doortest.Operator(), o, eve, "eve2@cust.example"))
+	w.must(dir.StopEmail(ctx, doortest.Operator(), o, eve))
+	w.must(dir.ChangeEmail(ctx, doortest.Operator(), o, eve, "eve2@cust.example"))
+	links := map[string]secret.Text{}
+	w.Queue.Deliver = func(_ context.Context, m outbox.Message) error {
+		switch d := m.Data.(type) {
+		case outbox.EmailConfirm:
+			links["confirm"] = secret.Text(d.Token)
+		case outbox.EmailChanged:
+			links["not-me"] = secret.Text(d.NotMe)
+		}
+		return nil
+	}
+	deliver := func() {
+		for n := 1; n > 0; {
+			n, err = w.Queue.Work(ctx)
+			w.must(err)
+		}
+	}
+	deliver()
+	_, err = dir.ConfirmEmail(ctx, links["confirm"], here)
+	w.must(err)
+	deliver()
+	_, err = dir.NotMe(ctx, links["not-me"], here)
+	w.must(err)
+	w.must(dir.Delete(ctx, doortest.Operator(), o, eve))
+	w.must(dir.Keep(ctx, doortest.Operator(), o, eve))
+	w.must(dir.Delete(ctx, doortest.Operator(), o, eve))
+	w.must(w.DB.Write(ctx, func(tx sqldb.Tx) error {
+		_, err := tx.Exec(`update accounts set delete_at = 1 where id = $1`, eve)
+		return err
+	}))
+	w.must(dir.PurgePeople(ctx))
 }
 
 // orgLife edits, suspends and deletes an organisation.
@@ -338,6 +471,54 @@ func (w *walk) orgLife() {
 	w.must(err)
 	w.clock.Move(48 * time.Hour)
 	w.must(dir.Purge(ctx))
+}
+
+// moves moves a customer from one MSP to another, with an account that is linked to the first.
+func (w *walk) moves() {
+	ctx, dir := w.Context(), w.Directory
+	create := func(kind access.OrgKind, parent id.Org, slug string) (org.Org, access.Actor) {
+		o, err := dir.CreateOrg(ctx, w.root, org.New{Kind: kind, Parent: parent, Slug: slug, Name: slug})
+		w.must(err)
+		a, token := w.invite(o.ID, "ann@"+slug+".example", access.Administrator)
+		_, err = dir.Use(ctx, account.Activate, token, doortest.Password, doortest.Password, here)
+		w.must(err)
+		return o, access.Actor{Kind: access.AccountActor, Account: a, Org: o.ID, ProvedAt: w.clock.Now(), Client: here}
+	}
+	giver, gina := create(access.MSP, w.provider.ID, "giver")
+	receiver, rita := create(access.MSP, w.provider.ID, "receiver")
+	customer, carl := create(access.Customer, giver.ID, "roams")
+	a, _ := w.invite(customer.ID, "gina@roams.example", access.Core)
+	w.must(w.DB.Write(ctx, func(tx sqldb.Tx) error {
+		if err := license.ReturnSeat(tx, w.clock.Now(), customer.ID); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`update accounts set state = 'active', home_id = $1 where id = $2`, gina.Account, a)
+		return err
+	}))
+	start := func() id.Move {
+		m, err := dir.StartMove(ctx, w.root, customer.ID, account.Started{To: "receiver", Reason: "why", Confirm: "roams"})
+		w.must(err)
+		return m.ID
+	}
+	w.must(dir.DeclineMove(ctx, gina, giver.ID, start(), "no"))
+	w.must(dir.CancelMove(ctx, w.root, customer.ID, start()))
+	m := start()
+	for _, who := range []access.Actor{carl, gina, rita, w.root} {
+		at := who.Org
+		r, err := w.Guard.Rights(w.DB.Read(ctx), who, at)
+		w.must(err)
+		_, err = dir.AwaitedMoves(ctx, who, r)
+		w.must(err)
+		_, err = dir.Move(ctx, who, at, m)
+		w.must(err)
+	}
+	_, err := w.Desk.PreviewMove(ctx, carl, customer.ID, receiver.ID)
+	w.must(err)
+	for _, who := range []access.Actor{carl, gina, rita} {
+		_, err := dir.ConfirmMove(ctx, who, who.Org, m)
+		w.must(err)
+	}
+	w.must(dir.MoveNow(ctx, doortest.Operator(), customer.ID, account.Started{To: "giver", Reason: "why", Confirm: "roams"}))
 }
 
 // roles makes, changes, gives and deletes an own role and a group, and warns of an end.
@@ -410,6 +591,7 @@ func (w *walk) lists() {
 	w.must(err)
 	_, err = license.SeatsOf(tx, o)
 	w.must(err)
+	w.seats(o)
 	_, err = factor.List(tx, "acc_7")
 	w.must(err)
 	_, err = factor.Covered(tx, o)
