@@ -54,7 +54,7 @@ func TestSuspended(t *testing.T) {
 	eachTown(t, func(t *testing.T, w *town) {
 		_, m := w.enrolled(w.Contoso, "ada@contoso.example", access.Administrator)
 		bea, b := w.enrolled(w.Fabrikam, "bea@fabrikam.example", access.Administrator)
-		pending, activation := w.Invite(w.Fabrikam, "new@fabrikam.example", access.Core)
+		_, activation := w.Invite(w.Fabrikam, "new@fabrikam.example", access.Core)
 		form := url.Values{"confirm_suspend": {"Fabrikam "}, "reason": {"invoice 4711"}}
 		w.Clock.Move(11 * time.Minute)
 		m.Post("/o/fabrikam/settings/suspend", form).Want("prove") // the proof is too old
@@ -82,7 +82,6 @@ func TestSuspended(t *testing.T) {
 		b.Get("/o/fabrikam/").Want("welcome") // the old session stays over
 		w.Clock.Move(time.Minute)
 		w.Browser().SignIn(bea).Want("dashboard")
-		_ = pending
 		for _, o := range []org.Org{w.Fabrikam, w.Contoso} {
 			if w.Events(o.ID, "org.suspended") != 1 || w.Events(o.ID, "org.resumed") != 1 {
 				t.Errorf("%s has %d and %d events", o.Slug, w.Events(o.ID, "org.suspended"), w.Events(o.ID, "org.resumed"))

@@ -270,3 +270,37 @@ func TestExpiryMail(t *testing.T) {
 		}
 	})
 }
+
+// A form that stands open does what its sender may do when it is sent: who has lost the role meanwhile, on another node, writes nothing by it.
+func TestRoleGoneWhileAFormIsOpen(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		all := nodes(t, w.World)
+		w.enrolled(w.Fabrikam, "bea@fabrikam.example", access.Administrator)
+		p, in := w.enrolled(w.Fabrikam, "coco@fabrikam.example", access.Administrator, access.Core)
+		target := w.Activate(w.Fabrikam, "carl@fabrikam.example", access.Core)
+		forms := map[string]url.Values{
+			"/users/invite":                                {"emails": {"new@fabrikam.example"}, "roles": {access.Core}},
+			"/users/" + string(target.Account) + "/disable": {},
+			"/users/" + string(target.Account) + "/roles":   {"roles": {access.Core, access.Administrator}},
+			"/settings":                                    {"name": {"Mine"}, "language": {"en"}, "time_zone": {"UTC"}, "rev": {"0"}},
+		}
+		for _, path := range []string{"/users/invite", "/settings", "/users/" + string(target.Account)} {
+			if r := send(w.World, http.MethodGet, "/o/fabrikam"+path, nil, held(in)); r.Status != http.StatusOK {
+				t.Fatalf("%s: %d", path, r.Status)
+			}
+		}
+		if err := all[len(all)-1].Directory.SetRoles(t.Context(), doortest.Operator(), w.Fabrikam.ID, p.Account, []string{access.Core}); err != nil {
+			t.Fatal(err)
+		}
+		settle(w.World)
+		before := dump(w.World)
+		for path, form := range forms {
+			if r := send(w.World, http.MethodPost, "/o/fabrikam"+path, form, held(in)); r.Status == http.StatusOK || r.Status == http.StatusSeeOther && !strings.Contains(r.Location(), "/login") || r.Status >= 500 {
+				t.Errorf("%s: %d to %q", path, r.Status, r.Location())
+			}
+		}
+		if d := differing(before, dump(w.World), "events", "event_persons", "throttles", "sessions"); d != nil {
+			t.Errorf("changed %v", d)
+		}
+	})
+}
