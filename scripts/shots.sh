@@ -23,6 +23,13 @@ people-desk-dark people-dark
 invite-partly-desk invite
 person-desk person
 inside-customer-people-desk technician
+organisations-tree-desk organisations-tree
+customer-new-desk customer-new
+branding-desk branding
+bulk-done-desk bulk-done
+job-checked-desk job-checked
+seats-msp-desk seats
+search-panel-desk search
 signin-phone phone-signin
 enrol-app-phone phone-enrol
 dashboard-customer-phone phone-dashboard

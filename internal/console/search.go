@@ -153,6 +153,7 @@ func doings(v visit) []doing {
 		{access.PeopleExport, "csv.export.title", "users/export", "people", ""},
 		{access.OrgCreate, "org.new.title." + string(v.About.Kind), "orgs/new", "building", access.Customer},
 		{access.RoleDefine, "roles.new", "roles/new", "star", ""},
+		{access.OrgEdit, "branding.title", "settings/branding", "gear", ""},
 	}
 }
 
