@@ -27,7 +27,7 @@ organisations-tree-desk organisations-tree
 customer-new-desk customer-new
 branding-desk branding
 bulk-done-desk bulk-done
-job-checked-desk job-checked
+job-running-desk job-running
 seats-msp-desk seats
 search-panel-desk search
 signin-phone phone-signin
