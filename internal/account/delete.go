@@ -36,8 +36,7 @@ func (d *Directory) Delete(ctx context.Context, actor access.Actor, o id.Org, a 
 		if err := access.Lock(tx, o); err != nil {
 			return err
 		}
-		acc, _, _, err := d.person(tx, actor, access.PeopleDelete, o, a)
-		if err != nil {
+		if _, _, _, err := d.person(tx, actor, access.PeopleDelete, o, a); err != nil {
 			return err
 		}
 		if actor.Account == a {
@@ -58,7 +57,8 @@ func (d *Directory) Delete(ctx context.Context, actor access.Actor, o id.Org, a 
 		if len(states) == 0 {
 			return errDeleting
 		}
-		if acc, err = Find(tx, o, a); err != nil { // the row is ours now: what it says holds
+		acc, err := Find(tx, o, a)
+		if err != nil { // the row is ours now: what it says holds
 			return err
 		}
 		if states[0] != Disabled && !acc.Linked() {

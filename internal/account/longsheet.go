@@ -85,7 +85,7 @@ func (j *Jobs) Store(ctx context.Context, actor access.Actor, o id.Org, text str
 		part, lines = part+1, lines[:0]
 	}
 	s = Sheet{}
-	s.cut(text, func(l SheetLine) *refusal.Error {
+	if fault := s.cut(text, func(l SheetLine) *refusal.Error {
 		one := partLine{Line: l.Line, Cells: l.Cells}
 		if l.Fault != nil {
 			one.Fault = l.Fault.Key
@@ -99,7 +99,9 @@ func (j *Jobs) Store(ctx context.Context, actor access.Actor, o id.Org, text str
 			flush()
 		}
 		return nil
-	})
+	}); fault != nil {
+		return "", fault
+	}
 	if flush(); failed != nil {
 		return "", failed // Sweep removes what is there
 	}

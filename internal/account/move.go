@@ -168,7 +168,7 @@ func (d *Directory) StartMove(ctx context.Context, actor access.Actor, o id.Org,
 			return err
 		}
 		var p parties
-		if m, p, err = d.begin(tx, actor, it, s); err != nil {
+		if m, p, err = d.begin(tx, it, s); err != nil {
 			return err
 		}
 		open, err := sqldb.One(tx, sqldb.Value[int], `select count(*) from moves where org_id = $1 and state = 'open'`, o)
@@ -212,7 +212,7 @@ func (d *Directory) MoveNow(ctx context.Context, actor access.Actor, o id.Org, s
 		if err != nil {
 			return err
 		}
-		m, p, err := d.begin(tx, actor, it, s)
+		m, p, err := d.begin(tx, it, s)
 		if err != nil {
 			return err
 		}
@@ -228,7 +228,7 @@ func (d *Directory) MoveNow(ctx context.Context, actor access.Actor, o id.Org, s
 }
 
 // begin checks a move that is about to be made, with all three organisations locked.
-func (d *Directory) begin(tx sqldb.Tx, actor access.Actor, it org.Org, s Started) (Move, parties, error) {
+func (d *Directory) begin(tx sqldb.Tx, it org.Org, s Started) (Move, parties, error) {
 	why, fault := checkReason(s.Reason)
 	to, err := org.BySlug(tx, s.To)
 	if err != nil && !refusal.Is(err, refusal.NotFound) {

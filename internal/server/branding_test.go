@@ -330,7 +330,7 @@ func TestBranding(t *testing.T) {
 		if got := b.Body; b.Head.Get("Content-Type") != "application/json" || !strings.Contains(got, `"light":{"accent":"#b3261e","text":"#ffffff"`) {
 			t.Errorf("%s", got)
 		}
-		if got := string(b.Get(brandingPath + "/try?accent=%23ffff00").Body); !strings.Contains(got, `"error":"This colour stands out`) {
+		if got := b.Get(brandingPath + "/try?accent=%23ffff00").Body; !strings.Contains(got, `"error":"This colour stands out`) {
 			t.Errorf("%s", got)
 		}
 	})

@@ -66,7 +66,7 @@ func TestBulk(t *testing.T) {
 	eachTown(t, func(t *testing.T, w *town) {
 		w.Exec(`update seats set seat_limit = null`)
 		bea, b := w.enrolled(w.Fabrikam, "bea@fabrikam.example", access.Administrator)
-		cora, c := w.enrolled(w.Fabrikam, "cora@fabrikam.example", access.CoManager)
+		cora, _ := w.enrolled(w.Fabrikam, "cora@fabrikam.example", access.CoManager)
 		tess := w.Activate(w.Tailspin, "tess@tailspin.example", access.Core)
 		ids := w.newcomers(b, w.Fabrikam, 3)
 		all := append([]string{string(bea.Account), string(cora.Account)}, ids...)
@@ -119,7 +119,7 @@ func TestBulk(t *testing.T) {
 		}
 
 		// A co-manager's limits hold for each person, and so does the provider's for the role.
-		c = w.Browser().SignIn(cora)
+		c := w.Browser().SignIn(cora)
 		run(c, "disable", "", string(bea.Account), ids[0]).Want("users.bulk.done")
 		if got := column(w, `select id from accounts where state = 'disabled'`); !slices.Equal(got, ids[:1]) {
 			t.Errorf("a co-manager disabled %v", got)

@@ -279,10 +279,10 @@ func TestRoleGoneWhileAFormIsOpen(t *testing.T) {
 		p, in := w.enrolled(w.Fabrikam, "coco@fabrikam.example", access.Administrator, access.Core)
 		target := w.Activate(w.Fabrikam, "carl@fabrikam.example", access.Core)
 		forms := map[string]url.Values{
-			"/users/invite":                                {"emails": {"new@fabrikam.example"}, "roles": {access.Core}},
+			"/users/invite": {"emails": {"new@fabrikam.example"}, "roles": {access.Core}},
 			"/users/" + string(target.Account) + "/disable": {},
 			"/users/" + string(target.Account) + "/roles":   {"roles": {access.Core, access.Administrator}},
-			"/settings":                                    {"name": {"Mine"}, "language": {"en"}, "time_zone": {"UTC"}, "rev": {"0"}},
+			"/settings": {"name": {"Mine"}, "language": {"en"}, "time_zone": {"UTC"}, "rev": {"0"}},
 		}
 		for _, path := range []string{"/users/invite", "/settings", "/users/" + string(target.Account)} {
 			if r := send(w.World, http.MethodGet, "/o/fabrikam"+path, nil, held(in)); r.Status != http.StatusOK {

@@ -289,7 +289,7 @@ func TestSeatMarks(t *testing.T) {
 			if kind := m.Head.Get("Content-Type"); !strings.HasPrefix(kind, "text/csv") || !strings.Contains(m.Head.Get("Content-Disposition"), `"contoso-seats-`+month+`.csv"`) {
 				t.Errorf("%s as %s", kind, m.Head.Get("Content-Disposition"))
 			}
-			rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(m.Body), "\ufeff"))).ReadAll()
+			rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(m.Body, "\ufeff"))).ReadAll()
 			if err != nil || len(rows) != 3 || strings.Join(rows[0], ",") != "month,tenant_domain,organisation,kind,most,used_now,limit_now" {
 				t.Fatalf("%v (%v)", rows, err)
 			}
