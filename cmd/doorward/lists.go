@@ -133,6 +133,7 @@ func (b *listBench) pages() []listPages {
 		{"customers of an MSP, search and filter", fillMSP, append(searches("orgs?"), "orgs?state=suspended", "orgs?state=active&sort=-seats", "orgs?tag=gold", "orgs?tag=pilot&sort=-created"), false},
 		{"organisations of the provider", fillProvider, append(sorts("orgs?", children), "orgs?kind=msp", "orgs?kind=customer&sort=-created"), false},
 		{"organisations of the provider, search", fillProvider, searches("orgs?"), false},
+		{"seats of an MSP's customers", fillMSP, []string{"seats"}, false},
 		{"search everywhere, customer", fillCustomer, searches("search?"), false},
 		{"search everywhere, MSP", fillMSP, searches("search?"), false},
 		{"search everywhere, provider", fillProvider, searches("search?"), false},

@@ -17,7 +17,6 @@ import (
 	"doorward/internal/policy"
 	"doorward/internal/secret"
 	"doorward/internal/signin"
-	"doorward/internal/sqldb"
 )
 
 // story is the sample world while it is being made.
@@ -46,10 +45,37 @@ func (d *Demo) play(ctx context.Context) error {
 			}
 		}
 	}
+	if err := s.today(ctx); err != nil {
+		return fmt.Errorf("today: %w", err)
+	}
 	d.clock.set(time.Time{})
 	link, err := d.invitation(fresh)
 	d.Link = link
 	return err
+}
+
+// today is what stands open when the story ends: the MSP has a colour of its own, which its customers share, and one of them has asked for seats.
+func (s *story) today(ctx context.Context) error {
+	d := s.house.Directory
+	msp, err := org.Find(s.house.DB.Read(ctx), s.orgs["contoso"].ID)
+	if err != nil {
+		return err
+	}
+	by, err := s.present(ctx, "ada.byrne@contoso.example")
+	if err != nil {
+		return err
+	}
+	green := "#0b6b4f"
+	if err := d.SetBrand(ctx, by, msp.ID, msp.Rev, account.Rebrand{Accent: &green}); err != nil {
+		return err
+	}
+	if by, err = s.present(ctx, "katrin.vogel@fabrikam.example"); err != nil {
+		return err
+	}
+	if err := d.AskSeats(ctx, by, s.orgs["fabrikam"].ID, 12, "Ein zweites Büro in Hamburg"); err != nil {
+		return err
+	}
+	return s.deliver(ctx)
 }
 
 // live lets one person live through one day.
@@ -128,11 +154,11 @@ func (s *story) invite(ctx context.Context, p *Person) (secret.Text, error) {
 	}
 	p.account = out[0].Account
 	if p.sees != "" {
-		// Groups have no page yet.
-		if err := s.house.DB.Write(ctx, func(tx sqldb.Tx) error {
-			_, err := access.Group(tx, s.clock.Now(), o.ID, stages()[p.sees].Name, []id.Org{s.orgs[p.sees].ID}, []id.Account{p.account})
-			return err
-		}); err != nil {
+		g, err := d.CreateGroup(ctx, by, o.ID, stages()[p.sees].Name)
+		if err == nil {
+			err = d.AddToGroup(ctx, by, o.ID, g, account.Grouped{Customers: []id.Org{s.orgs[p.sees].ID}, People: []id.Account{p.account}})
+		}
+		if err != nil {
 			return "", err
 		}
 	}
