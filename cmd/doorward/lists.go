@@ -104,7 +104,7 @@ func (b *listBench) pages() []listPages {
 		children = append(children, string(o))
 	}
 	searches := func(path string) (list []string) {
-		for _, q := range []string{"a", "m", "z", "an", "ma", "be", "sch", "anna", "lindq", "anna.b", "ümit", "zzz"} {
+		for _, q := range []string{"a", "m", "z", "an", "ma", "be", "mar", "sch", "anna", "lindq", "anna.b", "ümit", "zzz"} {
 			list = append(list, path+"q="+q)
 		}
 		return list

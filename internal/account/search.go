@@ -22,11 +22,12 @@ type Found struct {
 
 const (
 	fewestSearched = 2      // characters that a search below an organisation begins with
-	mostSifted     = 50_000 // people whose names are looked through word by word
+	fewestInMany   = 3      // the same where beginnings alone are looked for: two of them find thousands
+	mostSifted     = 25_000 // people whose names are looked through word by word
 )
 
 // Search returns the people in the organisations under top, not its own, whose address or name begins with search, at most so many of them, in the
-// order of what was found. Where no more than 50,000 people are below it, a word in the name is found as well. groups limits them to the
+// order of what was found. Where no more than 25,000 people are below it, a word in the name is found as well; where there are more, three characters are the least. groups limits them to the
 // organisations in the groups of that account (access.Rights.GroupsOnlyTo). Fewer than two characters find nobody; what no page of ours asks
 // for is an Invalid refusal.
 //
@@ -55,6 +56,9 @@ func Search(tx sqldb.Tx, top id.Org, groups id.Account, search string, most int)
 	if err != nil {
 		return nil, err
 	}
+	if people > mostSifted && utf8.RuneCountInString(search) < fewestInMany {
+		return nil, nil
+	}
 	if people > mostSifted {
 		return beginning(tx, `(`+where+`) w join accounts a on a.org_id = w.o where 1 = 1`, of, search, most, ``)
 	}
@@ -69,20 +73,22 @@ func Search(tx sqldb.Tx, top id.Org, groups id.Account, search string, most int)
 const last = "\U0010ffff"
 
 // beginning finds people by the beginnings of their addresses and names along the indexes of both. from ends in a condition and takes $1; each is
-// what follows each of the three readings.
+// what follows each reading.
 func beginning(tx sqldb.Tx, from string, of any, search string, most int, each string) ([]Found, error) {
-	address := org.Fold(search)
-	lowered, titled := words(search)
-	reading := func(key, at, to string) string {
-		return `select * from (select a.id as found, ` + key + ` as place from ` + from + ` and ` + key + ` >= ` + at + ` and ` + key + ` < ` + to + each + `) r`
+	args := []any{of}
+	reading := func(key, begins string) string {
+		args = append(args, begins, begins+last)
+		n := len(args)
+		return `select * from (select a.id as found, ` + key + ` as place from ` + from + ` and ` + key + ` >= $` + strconv.Itoa(n-1) + ` and ` + key + ` < $` + strconv.Itoa(n) + each + `) r`
 	}
 	name := strings.ReplaceAll(strings.ReplaceAll(shown, `email_key`, `a.email_key`), ` name`, ` a.name`)
-	end := titled + last
-	if titled == "" {
-		end = ""
+	lowered, titled := words(search)
+	readings := []string{reading(`a.email_key`, org.Fold(search)), reading(name, lower(lowered))}
+	if titled != "" {
+		readings = append(readings, reading(name, lower(titled)))
 	}
-	return sqldb.All(tx, scanFound, hits(`select found, min(place) as place from (`+reading(`a.email_key`, `$2`, `$3`)+` union all `+reading(name, `$4`, `$5`)+
-		` union all `+reading(name, `$6`, `$7`)+`) hits group by found order by 2 limit $8`), of, address, address+last, lower(lowered), lower(lowered)+last, lower(titled), end, most)
+	return sqldb.All(tx, scanFound, hits(`select found, min(place) as place from (`+strings.Join(readings, ` union all `)+`) hits group by found order by 2 limit $`+
+		strconv.Itoa(len(args)+1)), append(args, most)...)
 }
 
 // hits reads the rows of what a selection of ids and places found.

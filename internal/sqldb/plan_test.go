@@ -640,8 +640,10 @@ func (w *walk) places() {
 			return err
 		}))
 		for _, groups := range []id.Account{"", "acc_7"} {
-			_, err := account.Search(tx, top, groups, "name 1", 8)
-			w.must(err)
+			for _, search := range []string{"name 1", "ümit"} {
+				_, err := account.Search(tx, top, groups, search, 8)
+				w.must(err)
+			}
 		}
 	}
 	_, err := org.Among(tx, "org_2", "acc_7", []id.Org{"org_101", "org_201"})
