@@ -78,7 +78,7 @@ func (g Guard) Rights(tx sqldb.Tx, a Actor, org id.Org) (Rights, error) {
 		coalesce(r.created_at, 0), s.expires_at
 		from assignments s join org_nodes n on n.id = s.org_id join org_tree t on t.ancestor_id = s.org_id and t.org_id = $2
 		left join roles r on r.id = s.role and r.org_id = s.org_id
-		where s.account_id = $1 and (s.expires_at = 0 or s.expires_at > $3) and n.state <> 'suspended'
+		where s.account_id = $1 and (s.expires_at = 0 or s.expires_at > $3) and n.state <> 'suspended' and n.kept_state <> 'suspended'
 		union all
 		select '', id, -1, 0, org_id, name, name_key, permissions, reach, rev, created_at, 0 from roles where org_id = $2
 		order by 3, 7, 2`,

@@ -82,9 +82,13 @@ func Reattach(tx sqldb.Tx, org, from, to id.Org) (bool, error) {
 	return err == nil, err
 }
 
-// SetState changes an organisation's state from one to another; false means that it was not in the first one.
+// SetState changes an organisation's state from one to another; false means that it was not in the first one. One that is being deleted keeps what it was.
 func SetState(tx sqldb.Tx, org id.Org, from, to State) (bool, error) {
-	n, err := tx.Exec(`update org_nodes set state = $1 where id = $2 and state = $3`, to, org, from)
+	kept := State("")
+	if to == Deleting {
+		kept = from
+	}
+	n, err := tx.Exec(`update org_nodes set state = $1, kept_state = $2 where id = $3 and state = $4`, to, kept, org, from)
 	return n == 1, err
 }
 

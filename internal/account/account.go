@@ -142,10 +142,12 @@ func FoldIdentifier(s string) string {
 	return org.Fold(strings.TrimSpace(s))
 }
 
-// Administrators returns the accounts that administer an organisation now, for people who need someone to ask: five at most.
+// Administrators returns the accounts that administer an organisation now, for people who need someone to ask: five at most. A linked one counts as long
+// as its home is open.
 func Administrators(tx sqldb.Tx, o id.Org, now time.Time) ([]Account, error) {
 	return sqldb.All(tx, scan, `select `+columns+` from accounts where org_id = $1 and state = 'active' and id in
 		(select account_id from assignments where org_id = $1 and role = 'administrator' and (expires_at = 0 or expires_at > $2))
+		and (home_id is null or exists (select 1 from accounts h where h.id = accounts.home_id and h.state = 'active'))
 		order by email_key limit 5`, o, sqldb.Micros(now))
 }
 

@@ -28,6 +28,9 @@ const DeletionWaits = 7 * 24 * time.Hour
 
 var errDeleting = refusal.New(refusal.Conflict, "account.deleting")
 
+// untouched tells whether an account was never used: of who was here once, the log has more than the invitation.
+func (a Account) untouched() bool { return a.Activated.IsZero() && a.LastSignIn.IsZero() }
+
 // Delete takes somebody out of an organisation. Who was never active is gone at once. Anybody else is shut out at once, with sessions, attempts and links
 // void and the seat free, and gone after DeletionWaits; until then Keep undoes it. A linked account's home is not touched. The last administrator
 // stays, and nobody deletes themself.
@@ -66,7 +69,7 @@ func (d *Directory) Delete(ctx context.Context, actor access.Actor, o id.Org, a 
 				return err
 			}
 		}
-		if acc.Activated.IsZero() {
+		if acc.untouched() {
 			if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.AccountWithdrawn, Actor: actor, Target: audit.TargetOf(a),
 				Person: map[string]any{"email": acc.Email}}); err != nil {
 				return err
@@ -164,7 +167,7 @@ func (d *Directory) PurgePeople(ctx context.Context) error {
 
 // purgePerson removes somebody, in transactions that each do a bounded piece.
 func (d *Directory) purgePerson(ctx context.Context, a Account) error {
-	after := id.Event("")
+	var after, last id.Event // after moves on when a slice is committed: one that is rolled back is read again
 	for _, slice := range []func(tx sqldb.Tx) (more bool, err error){
 		func(tx sqldb.Tx) (bool, error) { return d.orphan(tx, a) },
 		func(tx sqldb.Tx) (bool, error) {
@@ -173,7 +176,7 @@ func (d *Directory) purgePerson(ctx context.Context, a Account) error {
 		},
 		func(tx sqldb.Tx) (bool, error) { return audit.ForgetTarget(tx, a.Org, string(a.ID), purgedAtOnce) },
 		func(tx sqldb.Tx) (more bool, err error) {
-			after, more, err = audit.ForgetActor(tx, string(a.ID), after, purgedAtOnce)
+			last, more, err = audit.ForgetActor(tx, string(a.ID), after, purgedAtOnce)
 			return more, err
 		},
 		func(tx sqldb.Tx) (bool, error) {
@@ -200,6 +203,7 @@ func (d *Directory) purgePerson(ctx context.Context, a Account) error {
 			}); err != nil {
 				return err
 			}
+			after = last
 		}
 	}
 	return nil
@@ -238,6 +242,9 @@ func (d *Directory) orphan(tx sqldb.Tx, home Account) (more bool, err error) {
 // account, the home is not touched.
 func (d *Directory) remove(tx sqldb.Tx, a Account) error {
 	if err := access.UnassignAll(tx, a.Org, a.ID); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`update seat_requests set reason = '' where account_id = $1 and state <> 'open'`, a.ID); err != nil { // wherever they asked
 		return err
 	}
 	for _, statement := range []string{

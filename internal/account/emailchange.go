@@ -104,6 +104,13 @@ func (d *Directory) ChangeEmail(ctx context.Context, actor access.Actor, o id.Or
 		}
 		switch acc.State {
 		case Invited:
+			rights, err := d.Guard.Require(tx, actor, access.PeopleResend, o) // an invitation goes there
+			if err == nil {
+				err = requireAdd(actor, rights, at.Rules)
+			}
+			if err != nil {
+				return err
+			}
 			return d.inviteAt(tx, actor, at, acc, email, held)
 		case Active:
 			return d.askEmail(tx, actor, acc, email)
@@ -124,15 +131,16 @@ func (d *Directory) askEmail(tx sqldb.Tx, actor access.Actor, acc Account, email
 		return err
 	}
 	until := now.Add(ConfirmLife)
-	token, err := newLink(tx, now, acc.Org, acc.ID, ConfirmEmail, until, email.Text)
-	if err != nil {
-		return err
-	}
-	by := ""
+	by, asked := "", id.Account("")
 	if actor.Account != acc.ID {
+		asked = actor.Account
 		if by, err = d.shown(tx, actor); err != nil {
 			return err
 		}
+	}
+	token, err := newLink(tx, now, acc.Org, acc.ID, ConfirmEmail, until, email.Text, asked)
+	if err != nil {
+		return err
 	}
 	if err := d.Queue.Enqueue(tx, acc.Org, acc.ID, outbox.EmailConfirm{New: email.Text, Old: acc.Email, By: by, Token: string(token), Until: until}, ConfirmLife); err != nil {
 		return err
@@ -237,6 +245,9 @@ func (d *Directory) confirmEmail(tx sqldb.Tx, op Opened, token secret.Text, acto
 	if !fresh.Good {
 		return errNoLink
 	}
+	if err := d.stillAsks(tx, fresh.link.By, o, a); err != nil {
+		return err
+	}
 	if err := spend(tx, now, fresh.link.ID); err != nil {
 		return err
 	}
@@ -247,6 +258,23 @@ func (d *Directory) confirmEmail(tx sqldb.Tx, op Opened, token secret.Text, acto
 		return err
 	}
 	return Tell(tx, d.Queue, o, a, outbox.EmailChanged{Old: fresh.Account.Email, New: email.Text, At: now})
+}
+
+// stillAsks refuses a change that somebody else asked for who may not any more: they are shut out, or the person has a role by now that they must not touch.
+func (d *Directory) stillAsks(tx sqldb.Tx, by id.Account, o id.Org, a id.Account) error {
+	if by == "" {
+		return nil
+	}
+	who, err := Lookup(tx, by)
+	if err == nil && who.State == Active {
+		_, _, _, err = d.person(tx, access.Actor{Kind: access.AccountActor, Account: who.ID, Org: who.Org}, access.PeopleEdit, o, a)
+	} else if err == nil {
+		return errNoLink
+	}
+	if refusal.As(err) != nil {
+		return errNoLink
+	}
+	return err
 }
 
 // putEmail gives an active account another address. What went to the old one and lets somebody in is void: links, codes, and the sign-ins that wait for one.
@@ -296,6 +324,11 @@ func (d *Directory) takeBack(tx sqldb.Tx, op Opened, actor access.Actor) (bool, 
 		return false, err
 	}
 	if err := d.putEmail(tx, acc, old); err != nil {
+		return false, err
+	}
+	// Who reads the mail of the addresses in between got warnings there: none of these takes it back once more.
+	if _, err := tx.Exec(`update links set state = 'void' where account_id = $1 and purpose = 'not-me' and state = 'open' and id <> $2
+		and created_at >= (select created_at from links where id = $2)`, acc.ID, op.link.ID); err != nil {
 		return false, err
 	}
 	return true, d.noteEmail(tx, actor, acc, acc.Email, old.Text)

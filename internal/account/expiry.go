@@ -55,6 +55,7 @@ func lastEnding(tx sqldb.Tx, o id.Org, now time.Time) (e ending, due bool, err e
 	l, err := sqldb.One(tx, func(row sqldb.Row) (l last, err error) { return l, row(&l.account, sqldb.Time(&l.ends)) },
 		`select s.account_id, s.expires_at from assignments s join accounts a on a.id = s.account_id
 		where s.org_id = $1 and s.role = 'administrator' and (s.expires_at = 0 or s.expires_at > $2) and a.state = 'active'
+		and (a.home_id is null or exists (select 1 from accounts h where h.id = a.home_id and h.state = 'active'))
 		order by case when s.expires_at = 0 then 0 else 1 end, s.expires_at desc, s.account_id limit 1`, o, sqldb.Micros(now))
 	if errors.Is(err, sqldb.ErrNone) || err == nil && l.ends.IsZero() {
 		return e, false, nil

@@ -363,8 +363,13 @@ func (d *Directory) Withdraw(ctx context.Context, actor access.Actor, o id.Org, 
 		if err := outbox.Discard(tx, a, outbox.KindInvite); err != nil {
 			return err
 		}
-		// Only a pending account goes; one that was activated a moment ago stays.
-		n, err := tx.Exec(`delete from accounts where id = $1 and org_id = $2 and state = 'invited' and activated_at = 0`, a, o)
+		// Only a pending account goes; one that was activated a moment ago stays. Of who was here before, PurgePeople takes the name out of the log as well.
+		gone, args := `delete from accounts where id = $1 and org_id = $2 and state = 'invited' and activated_at = 0`, []any{a, o}
+		if !acc.untouched() {
+			gone = `update accounts set kept_state = state, state = 'deleting', delete_at = $1 where id = $2 and org_id = $3 and state = 'invited' and activated_at = 0`
+			args = []any{sqldb.Micros(d.Now()), a, o}
+		}
+		n, err := tx.Exec(gone, args...)
 		if err != nil {
 			return err
 		}

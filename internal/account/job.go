@@ -117,10 +117,8 @@ func (j Job) Over() bool { return !j.Finished.IsZero() }
 // Works tells whether somebody works at a job, or will without being asked.
 func (j Job) Works() bool { return j.State == JobChecking || j.State == JobRunning }
 
-// SeenBy tells whether a job is for an actor with those rights to see: its maker, and who could make it.
-func (j Job) SeenBy(actor access.Actor, r access.Rights) bool {
-	return j.Actor.Account == actor.Account || r.May(acts[j.Kind].permission)
-}
+// SeenBy tells whether a job is for somebody with those rights to see: who could make it. Its maker, too, only as long as that is so.
+func (j Job) SeenBy(r access.Rights) bool { return r.May(acts[j.Kind].permission) }
 
 // errLost means that a job is somebody else's by now, or is over.
 var errLost = errors.New("account: the job was taken over or has ended")
@@ -272,7 +270,7 @@ func (j *Jobs) seen(tx sqldb.Tx, actor access.Actor, o id.Org, job id.Job) (Job,
 		return Job{}, err
 	}
 	it, err := FindJob(tx, o, job)
-	if err == nil && !it.SeenBy(actor, rights) {
+	if err == nil && !it.SeenBy(rights) {
 		err = deniedNotFound()
 	}
 	return it, err
@@ -297,6 +295,16 @@ func (j *Jobs) end(tx sqldb.Tx, it Job, actor access.Actor, state JobState, reas
 	it = list[0]
 	if _, err := tx.Exec(`delete from job_parts where job_id = $1`, it.ID); err != nil {
 		return err
+	}
+	if it.Params.Sample != nil { // of the file, which goes
+		it.Params.Sample = nil
+		params, err := json.Marshal(it.Params)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`update jobs set params = $1 where id = $2`, string(params), it.ID); err != nil {
+			return err
+		}
 	}
 	if it.Params.Ran { // who was added stands in the log as with an import of few
 		if err := audit.Record(tx, j.Now(), audit.Event{Org: it.Org, Action: audit.PeopleImported, Actor: it.Actor, Target: audit.TargetOf(it.Org),

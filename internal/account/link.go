@@ -65,13 +65,14 @@ type link struct {
 	State   string // open, used, void
 	Seq     int64
 	Expires time.Time
-	About   string // with NotMe: what it takes away again, see warnedOf; with ConfirmEmail: the new address
+	About   string     // with NotMe: what it takes away again, see warnedOf; with ConfirmEmail: the new address
+	By      id.Account // with ConfirmEmail: who asked for it, when that was not the person; empty for the operator
 }
 
-const linkColumns = `id, org_id, account_id, purpose, state, seq, expires_at, about`
+const linkColumns = `id, org_id, account_id, purpose, state, seq, expires_at, about, by_id`
 
 func scanLink(row sqldb.Row) (l link, err error) {
-	return l, row(&l.ID, &l.Org, &l.Account, &l.Purpose, &l.State, &l.Seq, sqldb.Time(&l.Expires), &l.About)
+	return l, row(&l.ID, &l.Org, &l.Account, &l.Purpose, &l.State, &l.Seq, sqldb.Time(&l.Expires), &l.About, &l.By)
 }
 
 // issue makes the account's one living link of a purpose.
@@ -85,20 +86,20 @@ func (d *Directory) issue(tx sqldb.Tx, o org.Org, a Account, p Purpose) (secret.
 		return "", time.Time{}, err
 	}
 	until := now.Add(life)
-	token, err := newLink(tx, now, o.ID, a.ID, p, until, "")
+	token, err := newLink(tx, now, o.ID, a.ID, p, until, "", "")
 	return token, until, err
 }
 
 // newLink writes a link beside those that there are.
-func newLink(tx sqldb.Tx, now time.Time, o id.Org, a id.Account, p Purpose, until time.Time, about string) (secret.Text, error) {
+func newLink(tx sqldb.Tx, now time.Time, o id.Org, a id.Account, p Purpose, until time.Time, about string, by id.Account) (secret.Text, error) {
 	seq, err := revoke.Head(tx)
 	if err != nil {
 		return "", err
 	}
 	token := secret.Token(purposes[p].prefix)
-	_, err = tx.Exec(`insert into links (id, org_id, account_id, purpose, token_hash, state, seq, created_at, expires_at, used_at, about)
-		values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, 0, $9)`,
-		id.New[id.Link](now), o, a, p, secret.Hash(token), seq, sqldb.Micros(now), sqldb.Micros(until), about)
+	_, err = tx.Exec(`insert into links (id, org_id, account_id, purpose, token_hash, state, seq, created_at, expires_at, used_at, about, by_id)
+		values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, 0, $9, $10)`,
+		id.New[id.Link](now), o, a, p, secret.Hash(token), seq, sqldb.Micros(now), sqldb.Micros(until), about, by)
 	return token, err
 }
 

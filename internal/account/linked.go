@@ -104,7 +104,7 @@ func (d *Directory) BeginLink(ctx context.Context, actor access.Actor) (secret.T
 			return err
 		}
 		now := d.Now()
-		if token, err = newLink(tx, now, a.Org, a.ID, Join, now.Add(JoinLife), ""); err != nil {
+		if token, err = newLink(tx, now, a.Org, a.ID, Join, now.Add(JoinLife), "", ""); err != nil {
 			return err
 		}
 		return audit.Record(tx, now, audit.Event{Org: a.Org, Action: audit.LinkBegun, Actor: actor, Target: audit.TargetOf(a.ID)})
@@ -389,15 +389,12 @@ func (d *Directory) tellBelow(tx sqldb.Tx, home Account, what audit.Action) erro
 			Data: map[string]any{"home": at.Slug}, Person: map[string]any{"home": home.Email}}); err != nil {
 			return err
 		}
-		admins, err := Administrators(tx, below.Org.ID, now)
+		admins, err := d.others(tx, below.Org.ID, below.Account.ID)
 		if err != nil {
 			return err
 		}
 		for _, admin := range admins {
-			if admin.ID == below.Account.ID {
-				continue
-			}
-			if err := d.Queue.Enqueue(tx, below.Org.ID, admin.ID, outbox.LinkedReset{Person: below.Shown(), Address: below.Email, Home: at.Name,
+			if err := d.Queue.Enqueue(tx, admin.Org, admin.ID, outbox.LinkedReset{Person: below.Shown(), Address: below.Email, Home: at.Name,
 				Disabled: what == audit.HomeDisabled, Slug: below.Org.Slug, Account: string(below.Account.ID), At: now}, warningLife); err != nil {
 				return err
 			}

@@ -66,14 +66,19 @@ type Move struct {
 	EndedReason   string // why it was declined
 	Created       time.Time
 	Expires       time.Time
+
+	names map[Side]string // of the organisations, as they were when it was made
 }
 
-const moveColumns = `id, org_id, from_id, to_id, state, reason, giver_at, receiver_at, customer_at, ended_side, ended_reason, created_at, expires_at`
+const moveColumns = `id, org_id, from_id, to_id, state, reason, giver_at, receiver_at, customer_at, ended_side, ended_reason, created_at, expires_at,
+	customer_name, from_name, to_name`
 
 func scanMove(row sqldb.Row) (m Move, err error) {
 	var giver, receiver, customer time.Time
+	var names parties
 	err = row(&m.ID, &m.Org, &m.From, &m.To, &m.State, &m.Reason, sqldb.Time(&giver), sqldb.Time(&receiver), sqldb.Time(&customer), &m.EndedBy, &m.EndedReason,
-		sqldb.Time(&m.Created), sqldb.Time(&m.Expires))
+		sqldb.Time(&m.Created), sqldb.Time(&m.Expires), &names.customer.Name, &names.giver.Name, &names.receiver.Name)
+	m.names = names.names()
 	m.Confirmed = map[Side]time.Time{Giver: giver, Receiver: receiver, Customer: customer}
 	return m, err
 }
@@ -119,7 +124,7 @@ func (m Moving) GiverName() string { return m.Names[Giver] }
 // ReceiverName is the name of the MSP that it comes to.
 func (m Moving) ReceiverName() string { return m.Names[Receiver] }
 
-// parties are the organisations of a move.
+// parties are the organisations of a move, under the names that they had when it was made: what they are called later is nobody else's business.
 type parties struct{ customer, giver, receiver org.Org }
 
 func (p parties) names() map[Side]string {
@@ -147,8 +152,11 @@ func partiesOf(tx sqldb.Tx, m Move) (p parties, err error) {
 	if p.giver, err = org.Find(tx, m.From); err != nil {
 		return p, err
 	}
-	p.receiver, err = org.Find(tx, m.To)
-	return p, err
+	if p.receiver, err = org.Find(tx, m.To); err != nil || m.names == nil { // it is only being made
+		return p, err
+	}
+	p.customer.Name, p.giver.Name, p.receiver.Name = m.names[Customer], m.names[Giver], m.names[Receiver]
+	return p, nil
 }
 
 // Started is what the provider says when a customer is to move.
@@ -254,6 +262,7 @@ func (d *Directory) begin(tx sqldb.Tx, it org.Org, s Started) (Move, parties, er
 		return m, parties{}, err
 	}
 	p, err := d.movable(tx, m)
+	m.names = p.names()
 	return m, p, err
 }
 
@@ -271,8 +280,10 @@ func (m Move) lock(tx sqldb.Tx) error {
 
 func insertMove(tx sqldb.Tx, m Move, by, giver id.Account) error {
 	_, err := tx.Exec(`insert into moves (id, org_id, from_id, to_id, state, reason, started_by, giver_by, giver_at, receiver_by, receiver_at, customer_by,
-		customer_at, ended_side, ended_reason, ended_at, created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, '', 0, '', '', 0, $10, $11)`,
-		m.ID, m.Org, m.From, m.To, m.State, m.Reason, by, giver, sqldb.Micros(m.Confirmed[Giver]), sqldb.Micros(m.Created), sqldb.Micros(m.Expires))
+		customer_at, ended_side, ended_reason, ended_at, created_at, expires_at, customer_name, from_name, to_name)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, '', 0, '', '', 0, $10, $11, $12, $13, $14)`,
+		m.ID, m.Org, m.From, m.To, m.State, m.Reason, by, giver, sqldb.Micros(m.Confirmed[Giver]), sqldb.Micros(m.Created), sqldb.Micros(m.Expires),
+		m.names[Customer], m.names[Giver], m.names[Receiver])
 	return err
 }
 
@@ -575,6 +586,9 @@ func (d *Directory) carryOut(tx sqldb.Tx, actor access.Actor, m Move, p parties)
 	}
 	// Where people of the old MSP have been is no longer a place of theirs.
 	if _, err := tx.Exec(`delete from visits where org_id = $1 and (select a.org_id from accounts a where a.id = account_id) = $2`, m.Org, m.From); err != nil {
+		return err
+	}
+	if err := d.dropRequest(tx, m.Org); err != nil {
 		return err
 	}
 	// How the people stand is to be judged by what holds now.

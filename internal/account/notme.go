@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"doorward/internal/access"
 	"doorward/internal/audit"
 	"doorward/internal/factor"
 	"doorward/internal/id"
+	"doorward/internal/license"
 	"doorward/internal/outbox"
 	"doorward/internal/revoke"
 	"doorward/internal/secret"
@@ -33,7 +35,7 @@ func Tell(tx sqldb.Tx, q *outbox.Queue, o id.Org, a id.Account, w outbox.Warning
 		return err
 	}
 	now := q.Now()
-	token, err := newLink(tx, now, o, a, NotMe, now.Add(notMeLife), about)
+	token, err := newLink(tx, now, o, a, NotMe, now.Add(notMeLife), about, "")
 	if err != nil {
 		return err
 	}
@@ -121,8 +123,11 @@ func (d *Directory) notMe(tx sqldb.Tx, op Opened, actor access.Actor) error {
 	}
 	alert := outbox.NotMeAlert{Person: acc.Shown(), Address: acc.Email, Slug: op.Org.Slug, Account: string(a), At: now}
 	e := audit.Event{Org: o, Action: audit.AccountNotMe, Actor: actor, Target: audit.TargetOf(a)}
-	if op.link.About != "" {
-		e.Data = map[string]any{"about": op.link.About}
+	switch about := map[string]any{"about": op.link.About}; {
+	case strings.Contains(op.link.About, "@"):
+		e.Person = about
+	case op.link.About != "":
+		e.Data = about
 	}
 	if err := audit.Record(tx, now, e); err != nil {
 		return err
@@ -142,10 +147,22 @@ func (d *Directory) notMe(tx sqldb.Tx, op Opened, actor access.Actor) error {
 	if _, err := revoke.Subject(tx, now, revoke.Account, a); err != nil {
 		return err
 	}
-	if !ours { // an administrator decides whose it is
-		return nil
+	if !ours { // what is mailed to the account goes to whoever has its address now: it is shut until an administrator has decided whose it is
+		return d.shutStolen(tx, acc, actor)
 	}
 	return d.sendReset(tx, op.Org, acc) // after the revocation, which its link has to outlive
+}
+
+// shutStolen disables an account whose address is not its person's any more, and cannot be theirs again.
+func (d *Directory) shutStolen(tx sqldb.Tx, acc Account, actor access.Actor) error {
+	if _, err := tx.Exec(`update accounts set state = 'disabled' where id = $1 and org_id = $2`, acc.ID, acc.Org); err != nil {
+		return err
+	}
+	if err := license.ReturnSeat(tx, d.Now(), acc.Org); err != nil {
+		return err
+	}
+	return audit.Record(tx, d.Now(), audit.Event{Org: acc.Org, Action: audit.AccountDisabled, Actor: actor, Target: audit.TargetOf(acc.ID),
+		Data: map[string]any{"before": string(acc.State)}})
 }
 
 // undo takes away what the warning told of, if it is still there, and returns the kind of a factor; "" when it was none. With the last second
@@ -182,13 +199,29 @@ func (d *Directory) undo(tx sqldb.Tx, op Opened, actor access.Actor) (removed st
 		Data: map[string]any{"factor": removed, "id": string(gone.ID)}})
 }
 
-// alert tells the administrators of an organisation, but for the person, that someone said "this wasn't me".
+// alert tells the administrators of an organisation, but for the person, that someone said "this wasn't me"; those above where there is nobody else.
 func (d *Directory) alert(tx sqldb.Tx, o id.Org, what outbox.NotMeAlert) error {
-	admins, err := Administrators(tx, o, d.Now())
+	admins, err := d.others(tx, o, id.Account(what.Account))
 	for _, who := range admins {
-		if string(who.ID) != what.Account && err == nil {
-			err = d.Queue.Enqueue(tx, o, who.ID, what, warningLife)
+		if err == nil {
+			err = d.Queue.Enqueue(tx, who.Org, who.ID, what, warningLife)
 		}
 	}
 	return err
+}
+
+// others returns the administrators of an organisation without one account; where that leaves nobody, those of the organisation above.
+func (d *Directory) others(tx sqldb.Tx, o id.Org, but id.Account) ([]Account, error) {
+	admins, err := Administrators(tx, o, d.Now())
+	if err != nil {
+		return nil, err
+	}
+	if admins = slices.DeleteFunc(admins, func(a Account) bool { return a.ID == but }); len(admins) > 0 {
+		return admins, nil
+	}
+	n, err := access.Find(tx, o)
+	if err != nil || n.Parent == "" {
+		return nil, err
+	}
+	return Administrators(tx, n.Parent, d.Now())
 }

@@ -18,8 +18,10 @@ import (
 // What is done to an organisation as a whole. It concerns its people, who are told, signed out, or gone with it.
 //
 //	active ── Suspend ──> suspended ── Resume ──> active
-//	   └──── RequestDeletion ──> deleting ── CancelDeletion ──> active
-//	                                └── the waiting time is over: Purge ──> gone
+//	active, suspended ── RequestDeletion ──> deleting ── CancelDeletion ──> as before
+//	                                            └── the waiting time is over: Purge ──> gone
+//
+// One that is suspended stays so while it is being deleted: only those above it, who may cancel that, come in.
 
 // EditOrg changes an organisation's profile. rev is the revision that the actor saw: when it was changed since, nothing happens but a Conflict
 // refusal. Other refusals are at the fields of org.CheckProfile.
@@ -78,7 +80,8 @@ func (d *Directory) Suspend(ctx context.Context, actor access.Actor, o id.Org, t
 		if err := d.tellOrg(tx, it, actor, outbox.OrgState{State: string(access.Suspended), Organisation: it.Name, Reason: why}); err != nil {
 			return err
 		}
-		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.OrgSuspended, Actor: actor, Target: audit.TargetOf(o), Reason: why}); err != nil {
+		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.OrgSuspended, Actor: actor, Target: audit.TargetOf(o),
+			Person: map[string]any{"reason": why}}); err != nil {
 			return err
 		}
 		if err := d.noteAbove(tx, it, actor, audit.OrgSuspended); err != nil {
@@ -113,7 +116,7 @@ func (d *Directory) Resume(ctx context.Context, actor access.Actor, o id.Org) er
 }
 
 // RequestDeletion starts the waiting time of an organisation that is to go with all its people (mission D7): from now on only its administrators sign
-// in, who can cancel it. Organisations below have to go first. typed is its tenant domain, as a confirmation.
+// in, who can cancel it, and nobody where it is suspended. Organisations below have to go first. typed is its tenant domain, as a confirmation.
 func (d *Directory) RequestDeletion(ctx context.Context, actor access.Actor, o id.Org, typed string) (until time.Time, err error) {
 	err = d.Book.Do(ctx, actor, audit.OrgDeletionAsked, func(tx sqldb.Tx) error {
 		if err := access.Lock(tx, o); err != nil {
@@ -137,7 +140,8 @@ func (d *Directory) RequestDeletion(ctx context.Context, actor access.Actor, o i
 		if _, err := tx.Exec(`update orgs set delete_at = $1, rev = rev + 1 where id = $2`, sqldb.Micros(until), o); err != nil {
 			return err
 		}
-		if err := d.tellOrg(tx, it, actor, outbox.OrgState{State: string(access.Deleting), Organisation: it.Name, Until: until}); err != nil {
+		if err := d.tellOrg(tx, it, actor, outbox.OrgState{State: string(access.Deleting), Organisation: it.Name, Until: until,
+			Suspended: it.Suspended()}); err != nil {
 			return err
 		}
 		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.OrgDeletionAsked, Actor: actor, Target: audit.TargetOf(o),
@@ -149,7 +153,7 @@ func (d *Directory) RequestDeletion(ctx context.Context, actor access.Actor, o i
 	return until, err
 }
 
-// CancelDeletion keeps an organisation whose waiting time is not over. It is active again, also when it was suspended before.
+// CancelDeletion keeps an organisation whose waiting time is not over. It is again what it was before: one that was suspended is not opened by it.
 func (d *Directory) CancelDeletion(ctx context.Context, actor access.Actor, o id.Org) error {
 	return d.Book.Do(ctx, actor, audit.OrgDeletionCancelled, func(tx sqldb.Tx) error {
 		if err := access.Lock(tx, o); err != nil {
@@ -165,19 +169,28 @@ func (d *Directory) CancelDeletion(ctx context.Context, actor access.Actor, o id
 		if !d.Now().Before(it.DeleteAt) { // it is going already
 			return refusal.New(refusal.Conflict, "org.state_changed")
 		}
-		if err := d.turn(tx, o, access.Deleting, access.Active); err != nil {
+		back := access.Active
+		if it.Suspended() {
+			back = access.Suspended
+		}
+		if err := d.turn(tx, o, access.Deleting, back); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`update orgs set delete_at = 0, rev = rev + 1 where id = $1`, o); err != nil {
 			return err
 		}
-		if err := d.tellOrg(tx, it, actor, outbox.OrgState{State: "kept", Organisation: it.Name}); err != nil {
+		if err := d.tellOrg(tx, it, actor, outbox.OrgState{State: "kept", Organisation: it.Name, Suspended: it.Suspended()}); err != nil {
 			return err
 		}
-		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.OrgDeletionCancelled, Actor: actor, Target: audit.TargetOf(o)}); err != nil {
+		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.OrgDeletionCancelled, Actor: actor, Target: audit.TargetOf(o),
+			Data: map[string]any{"state": string(back)}}); err != nil {
 			return err
 		}
-		return d.noteAbove(tx, it, actor, audit.OrgDeletionCancelled)
+		if err := d.noteAbove(tx, it, actor, audit.OrgDeletionCancelled); err != nil || back == access.Active {
+			return err
+		}
+		_, err = revoke.Subject(tx, d.Now(), revoke.Org, o)
+		return err
 	})
 }
 
@@ -275,7 +288,6 @@ func (d *Directory) purge(ctx context.Context, o id.Org) error {
 		`delete from job_keys where job_id in (select id from jobs where org_id = $1) and key in (select k.key from job_keys k join jobs j on j.id = k.job_id where j.org_id = $1 limit 500)`,
 		`delete from jobs where id in (select id from jobs where org_id = $1 limit 500)`, // the parts go along
 		`delete from assignments where id in (select id from assignments where org_id = $1 limit 500)`,
-		`delete from accounts where id in (select id from accounts where org_id = $1 limit 500)`, // links, factors, sessions and devices go along
 	} {
 		for {
 			n := int64(0)
@@ -294,6 +306,9 @@ func (d *Directory) purge(ctx context.Context, o id.Org) error {
 				break
 			}
 		}
+	}
+	if err := d.purgePeopleOf(ctx, o); err != nil {
+		return err
 	}
 	return d.DB.Write(ctx, func(tx sqldb.Tx) error {
 		if still, err := d.going(tx, o); err != nil || !still {
@@ -346,6 +361,51 @@ func (d *Directory) purge(ctx context.Context, o id.Org) error {
 		}
 		return nil
 	})
+}
+
+const (
+	// goneAtOnce is how many people of an organisation go in one transaction,
+	goneAtOnce = 20
+	// forgottenAtOnce is how many events of one of them are looked at in it.
+	forgottenAtOnce = 100
+)
+
+// purgePeopleOf removes the people of an organisation that goes, each when the logs of the others do not say any more who they were. Links, factors, sessions
+// and devices go along.
+func (d *Directory) purgePeopleOf(ctx context.Context, o id.Org) error {
+	after := id.Event("") // up to here the events of the first who is still there are looked at
+	for more := true; more; {
+		var last id.Event
+		if err := d.DB.Write(ctx, func(tx sqldb.Tx) (err error) {
+			if more, err = d.going(tx, o); err != nil || !more {
+				return err
+			}
+			last, more, err = dismiss(tx, o, after)
+			return err
+		}); err != nil {
+			return err
+		}
+		after = last
+	}
+	return nil
+}
+
+// dismiss removes some people of an organisation, the first in the order of their ids, and takes them out of events of any log. It tells whether there may
+// be more; when the events of one were too many, that one stays, and the last of those events that it came to is returned.
+func dismiss(tx sqldb.Tx, o id.Org, after id.Event) (last id.Event, more bool, err error) {
+	people, err := sqldb.All(tx, sqldb.Value[id.Account], `select id from accounts where org_id = $1 order by id limit $2`, o, goneAtOnce)
+	for _, a := range people {
+		if err != nil {
+			return "", false, err
+		}
+		var rest bool
+		if last, rest, err = audit.ForgetActor(tx, string(a), after, forgottenAtOnce); err != nil || rest {
+			return last, true, err
+		}
+		after = ""
+		_, err = tx.Exec(`delete from accounts where id = $1 and org_id = $2`, a, o)
+	}
+	return "", len(people) == goneAtOnce, err
 }
 
 // going tells whether an organisation's waiting time is over, and holds it so until the end of the transaction.

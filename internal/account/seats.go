@@ -202,7 +202,25 @@ func (d *Directory) WithdrawSeats(ctx context.Context, actor access.Actor, o id.
 	})
 }
 
-// answerSeats closes a request and tells who asked, where they still are.
+// dropRequest withdraws the open request of an organisation that moves: whom it asked is not above it any more, and who is there now was not asked. Only
+// its own log tells.
+func (d *Directory) dropRequest(tx sqldb.Tx, o id.Org) error {
+	// What was answered before is between the two who were there.
+	if _, err := tx.Exec(`update seat_requests set answer = '', reason = '' where org_id = $1 and state <> 'open'`, o); err != nil {
+		return err
+	}
+	q, there, err := license.OpenRequest(tx, o)
+	if err != nil || !there {
+		return err
+	}
+	if _, err := license.Answer(tx, d.Now(), o, q.ID, license.RequestWithdrawn, ""); err != nil {
+		return err
+	}
+	return audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SeatsWithdrawn, Actor: access.System(), Target: audit.TargetOf(o),
+		Data: map[string]any{"wanted": q.Wanted}})
+}
+
+// answerSeats closes a request and tells who asked, where they still may look at the organisation.
 func (d *Directory) answerSeats(tx sqldb.Tx, actor access.Actor, o id.Org, request id.SeatRequest, to license.RequestState, action audit.Action, why string, limit int) error {
 	it, err := org.Find(tx, o)
 	if err != nil {
@@ -223,6 +241,9 @@ func (d *Directory) answerSeats(tx sqldb.Tx, actor access.Actor, o id.Org, reque
 	if err != nil {
 		return err
 	}
+	if r, err := d.Guard.Rights(tx, access.Actor{Kind: access.AccountActor, Account: who.ID, Org: who.Org}, o); err != nil || !r.May(access.OrgView) {
+		return err
+	}
 	above, err := org.Find(tx, it.Parent)
 	if err != nil {
 		return err
@@ -233,12 +254,17 @@ func (d *Directory) answerSeats(tx sqldb.Tx, actor access.Actor, o id.Org, reque
 
 // seatsEvent tells the logs of both sides.
 func (d *Directory) seatsEvent(tx sqldb.Tx, it org.Org, actor access.Actor, action audit.Action, why string, data map[string]any) error {
-	if err := audit.Record(tx, d.Now(), audit.Event{Org: it.ID, Action: action, Actor: actor, Target: audit.TargetOf(it.ID), Reason: why, Data: data}); err != nil {
+	var typed map[string]any
+	if why != "" {
+		typed = map[string]any{"reason": why}
+	}
+	if err := audit.Record(tx, d.Now(), audit.Event{Org: it.ID, Action: action, Actor: actor, Target: audit.TargetOf(it.ID), Data: data,
+		Person: typed}); err != nil {
 		return err
 	}
 	above := map[string]any{"slug": it.Slug}
 	for k, v := range data {
 		above[k] = v
 	}
-	return audit.Record(tx, d.Now(), audit.Event{Org: it.Parent, Action: action, Actor: actor, Target: audit.TargetOf(it.ID), Reason: why, Data: above})
+	return audit.Record(tx, d.Now(), audit.Event{Org: it.Parent, Action: action, Actor: actor, Target: audit.TargetOf(it.ID), Data: above, Person: typed})
 }

@@ -157,6 +157,9 @@ func (s *Sheet) cut(text string, take func(SheetLine) *refusal.Error) *refusal.E
 	if strings.Contains(text, "\r") {
 		text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
 	}
+	if strings.Count(text, "\n") > 2*MostJobLines { // also what is empty takes memory
+		return sheetFault("csv.too_long", "Lines", MostJobLines)
+	}
 	lines := strings.Split(text, "\n")
 	comma, taken := rune(0), 0
 	for i := 0; i < len(lines); {

@@ -59,7 +59,7 @@ func (w *town) countSeats() {
 	}
 	list, err := sqldb.All(w.DB.Read(context.Background()), func(scan sqldb.Row) (r row, err error) {
 		return r, scan(&r.slug, &r.used, &r.accounts)
-	}, `select o.slug, s.used, (select count(*) from accounts a where a.org_id = o.id and a.state <> 'disabled') from orgs o join seats s on s.org_id = o.id`)
+	}, `select o.slug, s.used, (select count(*) from accounts a where a.org_id = o.id and a.state not in ('disabled', 'deleting')) from orgs o join seats s on s.org_id = o.id`)
 	w.must(err)
 	for _, r := range list {
 		if r.used != r.accounts {

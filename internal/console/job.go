@@ -58,7 +58,7 @@ func (c *Console) findJob(r *http.Request, v visit) (account.Job, error) {
 		return account.Job{}, refusal.New(refusal.NotFound, "error.not_found")
 	}
 	it, err := account.FindJob(c.DB.Read(r.Context()), v.About.ID, job)
-	if err == nil && !it.SeenBy(v.Actor, v.Rights) {
+	if err == nil && !it.SeenBy(v.Rights) {
 		err = missing
 	}
 	return it, c.Book.Refusal(r.Context(), v.Actor, audit.JobBegun, err)

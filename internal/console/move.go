@@ -33,7 +33,7 @@ type moveDoc struct {
 	page.Base
 	Move   account.Moving
 	At     string
-	Rules  *signin.Moved // for the customer alone: how its sign-in rules change
+	Rules  *signin.Moved // for the customer's own people alone: how its sign-in rules change
 	Speaks bool          // for its side; a linked account does not
 	Cancel bool
 }
@@ -149,7 +149,7 @@ func (c *Console) showMove(w http.ResponseWriter, r *http.Request, v visit, stat
 	doc := &moveDoc{Base: c.base(v, "org.move", "move.title", moveArgs(m)...), Move: m, At: v.path("move/" + string(m.ID)),
 		Speaks: m.Awaits() && !v.Account.Linked(), Cancel: m.State == account.MoveOpen && m.Side == account.Overseer && v.Rights.May(access.OrgMoveStart)}
 	doc.Form = f
-	if m.State == account.MoveOpen && m.Side == account.Customer && v.Rights.May(access.PolicyView) {
+	if m.State == account.MoveOpen && m.Side == account.Customer && !v.Account.Linked() && v.Rights.May(access.PolicyView) {
 		would, err := c.Desk.PreviewMove(r.Context(), v.Actor, m.Org, m.To)
 		if err != nil {
 			return err

@@ -308,11 +308,19 @@ func (r *Renderer) orgState(d *draft, v outbox.OrgState) {
 	case "suspended":
 		d.Subject, d.Intro = d.own("subject.suspended", "About", about), d.own("intro.suspended", "About", about)
 	case "deleting":
-		d.Subject, d.Intro, d.Note = d.own("subject.deleting", "About", about), d.own("intro.deleting", "About", about), d.own("note.deleting")
+		d.Subject = d.own("subject.deleting", "About", about)
+		if v.Suspended {
+			d.Intro = d.own("intro.deleting_suspended", "About", about)
+		} else {
+			d.Intro, d.Note = d.own("intro.deleting", "About", about), d.own("note.deleting")
+		}
 	case "gone":
 		d.Subject, d.Intro = d.own("subject.gone", "About", about), d.own("intro.gone", "About", about)
 	case "kept":
 		d.Subject, d.Intro = d.own("subject.kept", "About", about), d.own("intro.kept", "About", about)
+		if v.Suspended {
+			d.Intro = d.own("intro.kept_suspended", "About", about)
+		}
 	default:
 		d.Subject, d.Intro = d.own("subject", "About", about), d.own("intro", "About", about)
 	}

@@ -84,6 +84,8 @@ func letters() map[string]outbox.Data {
 		"org-state-active":       outbox.OrgState{State: "active", Organisation: "Fabrikam", At: at},
 		"org-state-deleting":     outbox.OrgState{State: "deleting", Organisation: "Fabrikam", By: by, Until: until, At: at},
 		"org-state-kept":         outbox.OrgState{State: "kept", Organisation: "Fabrikam", By: by, At: at},
+		"org-state-deleting-2":   outbox.OrgState{State: "deleting", Organisation: "Fabrikam", By: by, Until: until, Suspended: true, At: at},
+		"org-state-kept-2":       outbox.OrgState{State: "kept", Organisation: "Fabrikam", By: by, Suspended: true, At: at},
 		"org-state-gone":         outbox.OrgState{State: "gone", Organisation: "Fabrikam", At: at},
 		"account-state-deleting": outbox.AccountState{State: "deleting", By: by, Until: until, At: at},
 		"account-state-kept":     outbox.AccountState{State: "kept", By: by, At: at},

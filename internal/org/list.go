@@ -26,8 +26,19 @@ type Listed struct {
 	Used    int // seats
 	Below   int // organisations directly below it
 	Tags    []string
+	Leads   Leading
 	Health  Health
 }
+
+// Leading is whether an organisation can work by itself.
+type Leading int
+
+// The stages, by its administrators.
+const (
+	NobodyLeads   Leading = iota // none, or all are disabled
+	LeaderAwaited                // one is invited
+	Led                          // one is active
+)
 
 // HomePath is the path of the organisation's dashboard.
 func (l Listed) HomePath() string { return Org{Slug: l.Slug}.HomePath() }
@@ -103,7 +114,7 @@ var orders = map[Order]struct {
 }
 
 func scanListed(row sqldb.Row) (l Listed, err error) {
-	return l, row(&l.ID, &l.Kind, &l.State, &l.Slug, &l.Name, sqldb.Time(&l.Created), &l.Limit, &l.Used, &l.Below, &l.Health.People, &l.Health.Covered,
+	return l, row(&l.ID, &l.Kind, &l.State, &l.Slug, &l.Name, sqldb.Time(&l.Created), &l.Limit, &l.Used, &l.Below, &l.Leads, &l.Health.People, &l.Health.Covered,
 		&l.Health.Pending, &l.Health.Overdue, &l.Health.Exempt, sqldb.Time(&l.Health.LastSignIn), sqldb.Time(&l.Health.Judged))
 }
 
@@ -148,7 +159,9 @@ func List(tx sqldb.Tx, parent id.Org, f Filter) (list []Listed, next string, err
 	}
 	key := Fold(strings.Join(strings.Fields(f.Search), " "))
 	list, err = sqldb.All(tx, scanListed, `select n.id, n.kind, n.state, o.slug, o.name, o.created_at, coalesce(s.seat_limit, -1), coalesce(s.used, 0),
-		(select count(*) from org_nodes c where c.parent_id = n.id), coalesce(h.people, 0), coalesce(h.covered, 0), coalesce(h.pending, 0),
+		(select count(*) from org_nodes c where c.parent_id = n.id),
+		coalesce((select max(case a.state when 'active' then 2 when 'invited' then 1 else 0 end) from assignments r join accounts a on a.id = r.account_id
+			where r.org_id = n.id and r.role = 'administrator'), 0), coalesce(h.people, 0), coalesce(h.covered, 0), coalesce(h.pending, 0),
 		coalesce(h.overdue, 0), coalesce(h.exempt, 0), coalesce(h.last_sign_in_at, 0), coalesce(h.judged_at, 0)
 		from (select n.id as found, `+order.key+` as place from org_nodes n join orgs o on o.id = n.id left join seats s on s.org_id = n.id where n.parent_id = $1
 			and ($2 = '' or n.state = $2) and ($3 = '' or n.kind = $3)

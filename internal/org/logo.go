@@ -23,6 +23,7 @@ const (
 	MostLogo   = 2 << 20 // bytes
 	mostSide   = 4096    // pixels
 	mostPixels = 16 << 20
+	mostScans  = 64 // passes over a JPEG: each costs time for all its pixels, and needs next to no bytes
 )
 
 // What a logo is kept as, in pixels: what pages show, and what a mail carries, which shows it half as large.
@@ -92,6 +93,9 @@ func (p *Press) Logo(ctx context.Context, file []byte) (Logo, error) {
 		}
 		if size.Width > mostSide || size.Height > mostSide || size.Width*size.Height > mostPixels {
 			return Logo{}, refusal.Field("logo", "logo.dimensions", "Width", size.Width, "Height", size.Height, "Most", mostSide)
+		}
+		if bytes.HasPrefix(file, []byte("\xff\xd8")) && bytes.Count(file, []byte("\xff\xda")) > mostScans { // ITU-T T.81, B.1.1.3: SOS
+			return Logo{}, refusal.Field("logo", "logo.broken")
 		}
 		select {
 		case p.slot <- struct{}{}:

@@ -37,7 +37,8 @@ type Org struct {
 	Parent   id.Org // empty for the provider
 	Kind     access.OrgKind
 	State    access.State
-	Slug     string // tenant domain
+	Kept     access.State // while it is being deleted: what it was before; empty is active
+	Slug     string       // tenant domain
 	Name     string
 	Language locale.Language
 	TimeZone string // IANA name
@@ -63,13 +64,16 @@ func (o Org) Location() *time.Location {
 	return time.UTC
 }
 
+// Suspended tells whether an organisation is suspended, also when it is being deleted besides.
+func (o Org) Suspended() bool { return o.State == access.Suspended || o.Kept == access.Suspended }
+
 // SignInPath is the path of the organisation's own sign-in page.
 func (o Org) SignInPath() string { return "/o/" + o.Slug + "/login" }
 
 // HomePath is the path of the organisation's welcome page and dashboard.
 func (o Org) HomePath() string { return "/o/" + o.Slug + "/" }
 
-const columns = `o.id, n.parent_id, n.kind, n.state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.rev, o.delete_at,
+const columns = `o.id, n.parent_id, n.kind, n.state, n.kept_state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.rev, o.delete_at,
 	o.settings, up.settings, top.settings, o.logo, o.accent, o.accent_dark, up.logo, up.accent, up.accent_dark, top.logo, top.accent, top.accent_dark`
 
 // from joins the organisation with those above it: the tree is three levels deep at most (mission.md, vocabulary).
@@ -79,7 +83,7 @@ const from = ` from orgs o join org_nodes n on n.id = o.id left join orgs up on 
 func scan(row sqldb.Row) (o Org, err error) {
 	var own, up, top string
 	var above, first Brand
-	if err := row(&o.ID, sqldb.Text(&o.Parent), &o.Kind, &o.State, &o.Slug, &o.Name, &o.Language, &o.TimeZone, &o.Country, &o.Setup,
+	if err := row(&o.ID, sqldb.Text(&o.Parent), &o.Kind, &o.State, &o.Kept, &o.Slug, &o.Name, &o.Language, &o.TimeZone, &o.Country, &o.Setup,
 		sqldb.Time(&o.Created), &o.Rev, sqldb.Time(&o.DeleteAt), &own, sqldb.Text(&up), sqldb.Text(&top),
 		&o.OwnBrand.Logo, &o.OwnBrand.Accent, &o.OwnBrand.Dark, sqldb.Text(&above.Logo), sqldb.Text(&above.Accent), sqldb.Text(&above.Dark),
 		sqldb.Text(&first.Logo), sqldb.Text(&first.Accent), sqldb.Text(&first.Dark)); err != nil {

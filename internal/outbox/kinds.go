@@ -113,6 +113,7 @@ type OrgState struct {
 	By           string    // name or address of who did it; empty when the operator or the system did
 	Reason       string    // with suspended
 	Until        time.Time // with deleting: when it goes
+	Suspended    bool      // with deleting and kept: it stays suspended, so nobody of it signs in
 	At           time.Time
 }
 

@@ -128,6 +128,38 @@ var (
 	sheetAt = regexp.MustCompile(`/brand/1-[0-9a-f]{6}-[0-9a-f]{6}\.css`)
 )
 
+// manyScans makes a progressive JPEG of side by side grey pixels that is passed over so often: each pass is a few bytes long.
+func manyScans(side, n int) []byte {
+	var b bytes.Buffer
+	table := func(class byte, value byte) { // one code, a single 0
+		b.Write(append([]byte{0xff, 0xc4, 0, 20, class, 1}, append(make([]byte, 15), value)...))
+	}
+	b.Write([]byte{0xff, 0xd8, 0xff, 0xdb, 0, 67, 0})
+	b.Write(bytes.Repeat([]byte{1}, 64))
+	b.Write([]byte{0xff, 0xc2, 0, 11, 8, byte(side >> 8), byte(side), byte(side >> 8), byte(side), 1, 1, 0x11, 0})
+	table(0x00, 0x00)
+	table(0x10, 0xe0) // a run of 2¹⁴ blocks without coefficients, and as many more as 14 bits say
+	blocks := side / 8 * side / 8
+	b.Write([]byte{0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0})
+	b.Write(make([]byte, blocks/8))
+	for i := range n - 1 {
+		fine := byte(0x10)
+		if i == 0 {
+			fine = 0x01
+		}
+		b.Write([]byte{0xff, 0xda, 0, 8, 1, 1, 0, 1, 63, fine})
+		var bits, count uint
+		for range blocks >> 14 {
+			for bits, count = bits<<15, count+15; count >= 8; count -= 8 {
+				b.WriteByte(byte(bits >> (count - 8)))
+			}
+		}
+		b.WriteByte(byte(bits<<(8-count)) | byte(1<<(8-count)-1))
+	}
+	b.Write([]byte{0xff, 0xd9})
+	return b.Bytes()
+}
+
 // What is uploaded is drawn anew or refused with a sentence at its field; what is served is a picture and nothing else (AT-147).
 func TestLogos(t *testing.T) {
 	eachTown(t, func(t *testing.T, w *town) {
@@ -161,6 +193,8 @@ func TestLogos(t *testing.T) {
 			"the head of a JPEG alone":        {[]byte("\xff\xd8\xff"), "cannot be read"},
 			"the head of a WebP alone":        {[]byte(aWebP[:12]), "cannot be read"},
 			"an animation larger than it may": {manyFrames(5000, 4, 3), "5,000 by 4"},
+			"a JPEG of 65 passes":             {manyScans(1024, 65), "cannot be read"},
+			"a JPEG of 20,000 passes":         {manyScans(4096, 20_000), "cannot be read"},
 			"more than 2 MB":                  {append(bytes.Clone(whole), make([]byte, 3<<20)...), "too large"},
 		} {
 			var r reply
@@ -195,6 +229,7 @@ func TestLogos(t *testing.T) {
 			"a PNG":                         {string(asPNG(drawn(1024, 512))), "logo.png", "image/png", 512, 256},
 			"a small PNG":                   {string(whole), "logo.png", "image/png", 40, 40},
 			"a JPEG":                        {photo.String(), "../../etc/logo.jpg", "image/jpeg", 512, 170},
+			"a JPEG of 64 passes":           {string(manyScans(1024, 64)), "logo.jpg", "image/jpeg", 512, 512},
 			"a GIF of many frames":          {string(manyFrames(4096, 4000, 4)), "logo.gif", "image/gif", 512, 500},
 			"a WebP":                        {aWebP, "logo.webp", "image/webp", 1, 1},
 			"a PNG called a page":           {string(whole), "evil.html", "text/html", 40, 40},

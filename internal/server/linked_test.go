@@ -22,7 +22,7 @@ import (
 func (w *town) used(o org.Org) int {
 	w.T.Helper()
 	n := w.Count(`select used from seats where org_id = $1`, o.ID)
-	if rows := w.Count(`select count(*) from accounts where org_id = $1 and state <> 'disabled' and home_id is null`, o.ID); n != rows {
+	if rows := w.Count(`select count(*) from accounts where org_id = $1 and state not in ('disabled', 'deleting') and home_id is null`, o.ID); n != rows {
 		w.T.Errorf("%s: %d seats are taken by %d accounts", o.Slug, n, rows)
 	}
 	return n

@@ -172,6 +172,10 @@ func TestOrgLists(t *testing.T) {
 		if !regexp.MustCompile(`href="/o/contoso/orgs">2</a>`).MatchString(page.Body) {
 			t.Errorf("the provider does not see how many customers Contoso has: %s", page.Body)
 		}
+		w.Invite(w.Tailspin, "zora@tailspin.example", access.Administrator)
+		if text := ada.Get("/o/contoso/orgs").Want("orgs").Text(); strings.Count(text, "No administrator") != 1 || strings.Count(text, "Administrator invited") != 1 {
+			t.Errorf("who can work by itself is not told: %s", text)
+		}
 		tree := root.Follow("?open=contoso#contoso").Want("orgs")
 		for _, path := range []string{"/o/fabrikam/", "/o/tailspin/"} {
 			if !strings.Contains(tree.Body, `href="`+path+`"`) {

@@ -615,3 +615,80 @@ func TestMoveByOperator(t *testing.T) {
 		}
 	})
 }
+
+// What a customer asked the old MSP for is none of the new one's business, nor is what becomes of the customer the old one's (mission D9).
+func TestMoveLeavesNothingOpen(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		m := w.movers()
+		ted, teds := w.enrolled(w.Contoso, "ted@contoso.example", access.Editor)
+		w.group(w.Contoso.ID, []id.Org{w.Fabrikam.ID}, ted)
+		teds.Post("/o/fabrikam/seats/ask", url.Values{"wanted": {"50"}, "reason": {"for Jane Roe"}}).Want("seats")
+		if w.Count(`select count(*) from events where reason like '%Jane Roe%'`) != 0 || w.Count(`select count(*) from event_persons where data like '%for Jane Roe%'`) != 2 {
+			t.Error("what was typed does not stand where it is erased")
+		}
+		move := w.start(w.Fabrikam, "adatum")
+		for _, s := range m.sides() {
+			w.freshen()
+			s.Post(s.path(move, "/confirm"), nil)
+		}
+		if w.parentOf(w.Fabrikam) != "adatum" {
+			t.Fatal("it did not move")
+		}
+		request := id.SeatRequest(w.text(`select id from seat_requests where state = 'withdrawn'`))
+		if f, g, a := w.Events(w.Fabrikam.ID, "seats.withdrawn"), w.Events(w.Contoso.ID, "seats.withdrawn"), w.Events(w.Adatum.ID, "seats.withdrawn"); f != 1 || g != 0 || a != 0 {
+			t.Errorf("%d, %d and %d events", f, g, a)
+		}
+		for _, page := range []string{"/o/fabrikam/seats", "/o/adatum/seats"} {
+			if text := m.zeds.Get(page).Want("seats").Text(); strings.Contains(text, ted.Email) || strings.Contains(text, "Jane Roe") {
+				t.Errorf("%s says %s", page, text)
+			}
+		}
+		if err := w.Directory.GrantSeats(t.Context(), doortest.Operator(), w.Fabrikam.ID, request, 50); !refusal.Is(err, refusal.Conflict) {
+			t.Errorf("it is answered afterwards: %v", err)
+		}
+		// Whoever asked and is out is not answered; who is in is.
+		for _, asker := range []id.Account{ted.Account, m.bea.Account} {
+			w.Exec(`update seat_requests set state = 'open', account_id = $1`, asker)
+			if err := w.Directory.DeclineSeats(t.Context(), doortest.Operator(), w.Fabrikam.ID, request, "of Adatum"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Mailbox.Wait(m.bea.Email, "seats-answer", 1)
+		if n := w.Count(`select count(*) from outbox where kind = 'seats-answer' and account_id = $1`, ted.Account); n != 0 {
+			t.Errorf("%d answers to who asked for the old MSP", n)
+		}
+		// Each knows the others by the names of then.
+		w.Exec(`update orgs set name = 'Renamed ' || name`)
+		w.freshen()
+		for _, s := range m.sides() {
+			text := s.Get(s.path(move, "")).Want("org.move").Text()
+			others := []string{"Renamed Contoso"}
+			if s.Person == m.ada {
+				others = []string{"Renamed Fabrikam", "Renamed Adatum"}
+			}
+			for _, name := range others {
+				if strings.Contains(text, name) {
+					t.Errorf("%s reads %q", s.Person.Email, name)
+				}
+			}
+		}
+	})
+}
+
+// A linked account in the customer is a parent's: it does not read the rules of the MSP that the customer comes to.
+func TestMoveOfLinked(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		m := w.movers()
+		tess := w.link("tess", access.Administrator).enter()
+		w.set(w.Adatum.ID, policy.Settings{PasswordLength: 20})
+		w.freshen()
+		move := w.start(w.Fabrikam, "adatum")
+		const rules = "What changes in your sign-in rules"
+		if text := tess.Get("/o/fabrikam/move/" + string(move)).Want("org.move").Text(); strings.Contains(text, rules) || strings.Contains(text, "20 characters") {
+			t.Errorf("a linked account reads %s", text)
+		}
+		if text := m.beas.Get("/o/fabrikam/move/" + string(move)).Want("org.move").Text(); !strings.Contains(text, rules) || !strings.Contains(text, "20 characters") {
+			t.Errorf("the customer reads %s", text)
+		}
+	})
+}

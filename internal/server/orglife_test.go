@@ -11,9 +11,13 @@ import (
 	"time"
 
 	"doorward/internal/access"
+	"doorward/internal/account"
+	"doorward/internal/audit"
 	"doorward/internal/doortest"
+	"doorward/internal/id"
 	"doorward/internal/org"
 	"doorward/internal/refusal"
+	"doorward/internal/sqldb"
 )
 
 // A profile is changed by who may, at the revision that they saw; what is wrong stands at its field and nothing is lost.
@@ -219,6 +223,123 @@ func TestDeletedOrKept(t *testing.T) {
 			if n := w.Count(`select count(*) from orgs where slug_key = $1`, o.Slug); n != 0 || kept.Load() != 0 {
 				t.Errorf("%d rows, kept %d times, at the very end of the waiting time", n, kept.Load())
 			}
+		}
+	})
+}
+
+// A deletion, asked for and cancelled, lifts no suspension: nobody of the organisation comes in meanwhile, and afterwards it is suspended as before.
+func TestSuspendedAndDeleted(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		bea, b := w.enrolled(w.Fabrikam, "bea@fabrikam.example", access.Administrator)
+		ted, teds := w.enrolled(w.Contoso, "ted@contoso.example", access.Editor) // may delete, and not suspend
+		_, adas := w.enrolled(w.Contoso, "ada@contoso.example", access.Administrator)
+		w.group(w.Contoso.ID, []id.Org{w.Fabrikam.ID}, ted)
+		shut := func(when, state string) {
+			t.Helper()
+			if got := w.text(`select state from org_nodes where id = $1`, w.Fabrikam.ID); got != state {
+				t.Errorf("%s it is %s", when, got)
+			}
+			w.Clock.Move(time.Minute)
+			w.freshen()
+			w.Browser().Password(bea).Want("login.totp").Submit("code", bea.Code()).Want("login.denied")
+			b.Get("/o/fabrikam/users").Want("login.identifier")
+			if r, err := w.Guard.Rights(w.DB.Read(t.Context()), access.Actor{Kind: access.AccountActor, Account: bea.Account, Org: w.Fabrikam.ID}, w.Fabrikam.ID); err != nil || r.May(access.OrgDelete) {
+				t.Errorf("%s its administrator has rights (%v)", when, err)
+			}
+		}
+		if err := w.Directory.Suspend(t.Context(), doortest.Operator(), w.Fabrikam.ID, "fabrikam", "invoice of Jane Roe"); err != nil {
+			t.Fatal(err)
+		}
+		shut("suspended", "suspended")
+		teds.Post("/o/fabrikam/settings/resume", nil).WantStatus(http.StatusForbidden)
+		teds.Post("/o/fabrikam/settings/delete", url.Values{"confirm_delete": {"fabrikam"}}).Want("org.settings")
+		if text := teds.Text(); !strings.Contains(text, "It is suspended: nobody of it can sign in until then.") {
+			t.Errorf("its page says %s", text)
+		}
+		if mail := w.Mailbox.Wait(bea.Email, "org-state", 2); !strings.Contains(mail.Text, "It stays suspended") || strings.Contains(mail.Text, "sign in and open") {
+			t.Errorf("the mail reads %s", mail.Text)
+		}
+		shut("being deleted", "deleting")
+		adas.Post("/o/fabrikam/settings/resume", nil).WantStatus(http.StatusUnprocessableEntity)
+		shut("not resumed", "deleting")
+		if err := w.Directory.CancelDeletion(t.Context(), access.Actor{Kind: access.AccountActor, Account: bea.Account, Org: w.Fabrikam.ID}, w.Fabrikam.ID); !refusal.Is(err, refusal.NotFound) {
+			t.Errorf("its own administrator cancels it: %v", err)
+		}
+		teds.Post("/o/fabrikam/settings/keep", nil).Want("org.settings")
+		if mail := w.Mailbox.Wait(bea.Email, "org-state", 3); !strings.Contains(mail.Text, "It is still suspended") {
+			t.Errorf("the mail reads %s", mail.Text)
+		}
+		shut("kept", "suspended")
+		if n := w.Count(`select count(*) from events where action = 'org.deletion_cancelled' and org_id = $1 and data like '%suspended%'`, w.Fabrikam.ID); n != 1 {
+			t.Errorf("%d events say what it is", n)
+		}
+		adas.Post("/o/fabrikam/settings/resume", nil).Want("org.settings")
+		w.Clock.Move(time.Minute)
+		again := w.Browser()
+		again.SignIn(bea).Want("dashboard")
+		// One that was open is open again.
+		w.freshen()
+		again.Post("/o/fabrikam/settings/delete", url.Values{"confirm_delete": {"fabrikam"}}).Want("org.settings")
+		again.Post("/o/fabrikam/settings/keep", nil).Want("org.settings")
+		if state := w.text(`select state || kept_state from org_nodes where id = $1`, w.Fabrikam.ID); state != "active" {
+			t.Errorf("it is %s", state)
+		}
+		if typed := w.Count(`select count(*) from events where reason like '%Jane Roe%' or data like '%Jane Roe%'`); typed != 0 || w.Count(`select count(*) from event_persons where data like '%invoice of Jane Roe%'`) != 1 {
+			t.Errorf("%d events keep what was typed for ever, or it is lost", typed)
+		}
+	})
+}
+
+// The people of an organisation that is gone are in nobody's log any more, however much they did there; what others did stays, with who did it.
+func TestDeletedPeopleAreForgotten(t *testing.T) {
+	eachTown(t, func(t *testing.T, w *town) {
+		bea, b := w.enrolled(w.Fabrikam, "bea@fabrikam.example", access.Administrator)
+		_, adas := w.enrolled(w.Contoso, "ada@contoso.example", access.Administrator)
+		b.Post("/o/fabrikam/seats/ask", url.Values{"wanted": {"9"}, "reason": {"new office"}}).Want("seats")
+		adas.Get("/o/fabrikam/seats").Submit(":action", "/grant", "seat_limit", "30").Want("seats")
+		for i := range 25 { // more than go at once
+			w.Invite(w.Fabrikam, fmt.Sprintf("p%d@fabrikam.example", i), access.Core)
+		}
+		actor := access.Actor{Kind: access.AccountActor, Account: bea.Account, Org: w.Fabrikam.ID, Name: bea.Email, Client: access.Client{Address: "192.0.2.77", UserAgent: "Bea's browser"}}
+		const many = 250 // more than are looked at at once
+		for i := range many {
+			e := audit.Event{Org: w.Contoso.ID, Action: audit.SeatsAsked, Actor: actor, Target: audit.TargetOf(w.Fabrikam.ID)}
+			if i%2 == 0 {
+				e.Person = map[string]any{"reason": "kept"}
+			}
+			if err := w.DB.Write(t.Context(), func(tx sqldb.Tx) error { return audit.Record(tx, w.Clock.Now(), e) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.Post("/o/fabrikam/settings/delete", url.Values{"confirm_delete": {"fabrikam"}}).Want("org.settings")
+		theirs := w.Count(`select count(*) from event_persons where data like '%ada@contoso%'`)
+		events := w.Count(`select count(*) from events where org_id = $1`, w.Contoso.ID)
+		if n := w.Count(`select count(*) from event_persons where org_id = $1 and data like '%bea@fabrikam%'`, w.Contoso.ID); n < many+2 {
+			t.Fatalf("%d events name her", n)
+		}
+		w.Clock.Move(49 * time.Hour)
+		nodes := []*account.Directory{w.Directory, doortest.Open(t, w.Settings, w.Clock).Directory}
+		var wait sync.WaitGroup
+		for i := range 4 {
+			wait.Go(func() {
+				if err := nodes[i%2].Purge(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		if n := w.Count(`select count(*) from event_persons where data like '%bea@fabrikam%' or data like '%192.0.2.77%' or data like '%browser%' and data like '%Bea%'`); n != 0 {
+			t.Errorf("%d events still name her", n)
+		}
+		if n := w.Count(`select count(*) from accounts where org_id = $1`, w.Fabrikam.ID) + w.Count(`select count(*) from orgs where id = $1`, w.Fabrikam.ID); n != 0 {
+			t.Errorf("%d rows left", n)
+		}
+		if n := w.Count(`select count(*) from events where org_id = $1`, w.Contoso.ID); n != events+1 {
+			t.Errorf("%d events, there were %d", n, events)
+		}
+		gone := w.Count(`select count(*) from event_persons p join events e on e.id = p.event_id where e.org_id <> $1 and p.data like '%ada@contoso%'`, w.Fabrikam.ID)
+		if gone == 0 || gone > theirs || w.Count(`select count(*) from event_persons where data like '%"reason":"kept"%'`) != many/2 {
+			t.Errorf("of the others' %d events %d are left, or what they said", theirs, gone)
 		}
 	})
 }

@@ -235,7 +235,7 @@ func (d *Desk) lookAgain(tx sqldb.Tx, a Attempt, before scene) (s scene, err err
 // standing returns how an account stands before anything is proved: its own state, what it has enrolled, what it may. For a linked account factors
 // are those of its home account. It is the one reading of these; sign-ins, previews, the campaign and explanations all judge by it.
 func standing(now time.Time, o org.Org, a account.Account, factors []factor.Factor, assignments []access.Assignment) policy.Facts {
-	f := policy.Facts{Now: now, Rules: o.Rules, Known: true, Active: a.State == account.Active, Suspended: o.State == access.Suspended,
+	f := policy.Facts{Now: now, Rules: o.Rules, Known: true, Active: a.State == account.Active, Suspended: o.Suspended(),
 		Deleting: o.State == access.Deleting, LinkUsed: a.LinkUsed, Exempt: a.ExemptUntil}
 	seconds := factor.Seconds(factors, factor.Active)
 	for _, kind := range []struct {

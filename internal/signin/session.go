@@ -236,7 +236,7 @@ func (d *Desk) honour(tx sqldb.Tx, s Session) (Visitor, error) {
 	if v.Org.State == access.Deleting && !v.Administrative() { // who administers it may cancel that
 		return v, ErrSignedOut
 	}
-	if v.Account.State != account.Active || v.Org.State == access.Suspended || len(v.Roles) == 0 {
+	if v.Account.State != account.Active || v.Org.Suspended() || len(v.Roles) == 0 {
 		return v, ErrSignedOut
 	}
 	f := policy.Facts{Now: now, Rules: v.Org.Rules, Administrative: v.Administrative(), Exempt: v.Account.ExemptUntil}
@@ -305,7 +305,7 @@ func (d *Desk) resolveHome(tx sqldb.Tx, v *Visitor, f *policy.Facts) error {
 	if err != nil {
 		return notFoundIsSignedOut(err)
 	}
-	if void || !d.Now().Before(home.Expires) || v.Home.State != account.Active || o.State == access.Suspended || v.Account.Home != v.Home.ID {
+	if void || !d.Now().Before(home.Expires) || v.Home.State != account.Active || o.Suspended() || v.Account.Home != v.Home.ID {
 		return ErrSignedOut
 	}
 	v.HomeOrg = o
