@@ -98,15 +98,28 @@ func (db *DB) Migrate(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	done, err := p.Up(ctx)
-	if err != nil {
-		// Another process may have been faster between our look and our first statement.
-		if again, statusErr := db.Status(ctx); statusErr == nil && again.Current() {
-			return 0, nil
-		}
-		return 0, fmt.Errorf("migrate: %w", err)
+	if err == nil {
+		return len(done), nil
 	}
-	return len(done), nil
+	// Another process may have been faster with one of them: it goes on, as long as it gets further.
+	n := 0
+	if partial := (*goose.PartialError)(nil); errors.As(err, &partial) {
+		n = len(partial.Applied)
+	}
+	for patience, version := migrationPatience, st.Version; patience > 0; patience-- {
+		switch now, statusErr := db.Status(ctx); {
+		case statusErr == nil && now.Current():
+			return n, nil
+		case statusErr == nil && now.Version > version:
+			patience, version = migrationPatience, now.Version
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return n, fmt.Errorf("migrate: %w", err)
 }
+
+// migrationPatience is for how many looks nothing may have happened before a migration that failed counts as our own failure.
+const migrationPatience = 20
 
 // lockMigrations holds a row lock on PostgreSQL until unlock is called. SQLite has one writer anyway.
 func (db *DB) lockMigrations(ctx context.Context) (unlock func(), err error) {

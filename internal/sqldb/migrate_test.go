@@ -45,12 +45,12 @@ func TestMigrate(t *testing.T) {
 	})
 }
 
-// Nodes that start at once migrate once, and all go on.
+// Of nodes that start at once each migration is applied by one, and all go on.
 func TestMigrateAtOnce(t *testing.T) {
 	doortest.Each(t, func(t *testing.T, d sqldb.Dialect) {
 		setting, dir := doortest.Database(t, d)
 		var wg sync.WaitGroup
-		var applied, first atomic.Int64
+		var applied atomic.Int64
 		ready := make(chan struct{})
 		for range 3 {
 			wg.Go(func() {
@@ -66,9 +66,6 @@ func TestMigrateAtOnce(t *testing.T) {
 					t.Error(err)
 				}
 				applied.Add(int64(n))
-				if n > 0 {
-					first.Add(1)
-				}
 				if st, err := db.Status(t.Context()); err != nil || !st.Current() {
 					t.Errorf("after migrating: %+v (%v)", st, err)
 				}
@@ -76,8 +73,8 @@ func TestMigrateAtOnce(t *testing.T) {
 		}
 		close(ready)
 		wg.Wait()
-		if applied.Load() != sqldb.Newest() || first.Load() != 1 {
-			t.Errorf("%d migrations applied by %d nodes", applied.Load(), first.Load())
+		if applied.Load() != sqldb.Newest() {
+			t.Errorf("%d migrations were applied", applied.Load())
 		}
 	})
 }
