@@ -470,13 +470,13 @@ func (c *Console) nav(v visit, name string) []page.NavItem {
 	return items
 }
 
-// accountID returns the account in the address, or a NotFound refusal for what is no account's id.
-func accountID(r *http.Request) (id.Account, error) {
-	a, ok := id.Parse[id.Account](r.PathValue("account"))
+// inPath returns the id of a kind that stands in the address under a name, or a NotFound refusal for what is none.
+func inPath[K id.Kind](r *http.Request, name string) (K, error) {
+	k, ok := id.Parse[K](r.PathValue(name))
 	if !ok {
-		return "", refusal.New(refusal.NotFound, "error.not_found")
+		return k, refusal.New(refusal.NotFound, "error.not_found")
 	}
-	return a, nil
+	return k, nil
 }
 
 func trim(s string) string { return strings.TrimSpace(s) }

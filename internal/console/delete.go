@@ -14,7 +14,7 @@ func (c *Console) deletePerson(w http.ResponseWriter, r *http.Request, v visit) 
 	if _, err := c.form(w, r, v); err != nil {
 		return err
 	}
-	a, err := accountID(r)
+	a, err := inPath[id.Account](r, "account")
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (c *Console) stopOwnEmail(w http.ResponseWriter, r *http.Request, v visit) 
 
 // changeEmail begins to change somebody's address. Who was never active is invited at the new one.
 func (c *Console) changeEmail(w http.ResponseWriter, r *http.Request, v visit) error {
-	a, err := accountID(r)
+	a, err := inPath[id.Account](r, "account")
 	if err != nil {
 		return err
 	}

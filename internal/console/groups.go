@@ -85,20 +85,12 @@ func (c *Console) newGroup(w http.ResponseWriter, r *http.Request, v visit) erro
 	return c.done(w, r, v.path("groups/"+string(g)), "groups.created")
 }
 
-func groupID(r *http.Request) (id.Group, error) {
-	g, ok := id.Parse[id.Group](r.PathValue("group"))
-	if !ok {
-		return "", refusal.New(refusal.NotFound, "error.not_found")
-	}
-	return g, nil
-}
-
 func (c *Console) group(w http.ResponseWriter, r *http.Request, v visit) error {
 	return c.showGroup(w, r, v, http.StatusOK, page.Form{})
 }
 
 func (c *Console) showGroup(w http.ResponseWriter, r *http.Request, v visit, status int, f page.Form) error {
-	g, err := groupID(r)
+	g, err := inPath[id.Group](r, "group")
 	if err != nil {
 		return err
 	}
@@ -167,7 +159,7 @@ func members(list []account.Member) (options []page.Option) {
 }
 
 func (c *Console) renameGroup(w http.ResponseWriter, r *http.Request, v visit) error {
-	g, err := groupID(r)
+	g, err := inPath[id.Group](r, "group")
 	if err != nil {
 		return err
 	}
@@ -201,7 +193,7 @@ func (c *Console) removeFromGroup(w http.ResponseWriter, r *http.Request, v visi
 
 // changeGroup takes a form with customers and people that go into a group or out of it.
 func (c *Console) changeGroup(w http.ResponseWriter, r *http.Request, v visit, operation func(id.Group, account.Grouped) error) error {
-	g, err := groupID(r)
+	g, err := inPath[id.Group](r, "group")
 	if err != nil {
 		return err
 	}
@@ -232,7 +224,7 @@ func (c *Console) changeGroup(w http.ResponseWriter, r *http.Request, v visit, o
 }
 
 func (c *Console) deleteGroup(w http.ResponseWriter, r *http.Request, v visit) error {
-	g, err := groupID(r)
+	g, err := inPath[id.Group](r, "group")
 	if err != nil {
 		return err
 	}

@@ -53,9 +53,9 @@ func (d *jobDoc) Seen() []page.NavItem {
 func (c *Console) findJob(r *http.Request, v visit) (account.Job, error) {
 	missing := refusal.New(refusal.NotFound, "error.not_found")
 	missing.Denied = true
-	job, ok := id.Parse[id.Job](r.PathValue("job"))
-	if !ok {
-		return account.Job{}, refusal.New(refusal.NotFound, "error.not_found")
+	job, err := inPath[id.Job](r, "job")
+	if err != nil {
+		return account.Job{}, err
 	}
 	it, err := account.FindJob(c.DB.Read(r.Context()), v.About.ID, job)
 	if err == nil && !it.SeenBy(v.Rights) {

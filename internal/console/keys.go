@@ -8,7 +8,6 @@ import (
 	"doorward/internal/factor"
 	"doorward/internal/id"
 	"doorward/internal/page"
-	"doorward/internal/refusal"
 	"doorward/internal/secret"
 	"doorward/internal/signin"
 )
@@ -106,9 +105,9 @@ func (c *Console) forgetDevice(w http.ResponseWriter, r *http.Request, v visit) 
 	if _, err := c.form(w, r, v); err != nil {
 		return err
 	}
-	d, ok := id.Parse[id.Device](r.PathValue("device"))
-	if !ok {
-		return refusal.New(refusal.NotFound, "error.not_found")
+	d, err := inPath[id.Device](r, "device")
+	if err != nil {
+		return err
 	}
 	if err := c.Desk.ForgetDevice(r.Context(), v.Actor, d); err != nil {
 		return err
@@ -157,7 +156,7 @@ type accessCodeDoc struct {
 }
 
 func (c *Console) toPerson(w http.ResponseWriter, r *http.Request, v visit) error {
-	a, err := accountID(r)
+	a, err := inPath[id.Account](r, "account")
 	if err != nil {
 		return err
 	}
@@ -172,7 +171,7 @@ func (c *Console) accessCode(w http.ResponseWriter, r *http.Request, v visit) er
 	if err != nil {
 		return err
 	}
-	a, err := accountID(r)
+	a, err := inPath[id.Account](r, "account")
 	if err != nil {
 		return err
 	}

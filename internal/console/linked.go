@@ -6,6 +6,7 @@ import (
 
 	"doorward/internal/account"
 	"doorward/internal/audit"
+	"doorward/internal/id"
 	"doorward/internal/org"
 	"doorward/internal/page"
 	"doorward/internal/refusal"
@@ -106,15 +107,15 @@ func (c *Console) showUnlink(w http.ResponseWriter, r *http.Request, v visit, a 
 
 // unlinkPerson asks whether someone's link is to be removed.
 func (c *Console) unlinkPerson(w http.ResponseWriter, r *http.Request, v visit) error {
-	id, err := accountID(r)
+	which, err := inPath[id.Account](r, "account")
 	if err != nil {
 		return err
 	}
-	a, err := account.Find(c.DB.Read(r.Context()), v.About.ID, id)
+	a, err := account.Find(c.DB.Read(r.Context()), v.About.ID, which)
 	if err != nil {
 		return c.Book.Refusal(r.Context(), v.Actor, audit.AccountUnlinked, err)
 	}
-	back := v.path("users/" + string(id))
+	back := v.path("users/" + string(which))
 	if !a.Linked() {
 		return seeOther(w, r, back)
 	}
@@ -125,15 +126,15 @@ func (c *Console) doUnlinkPerson(w http.ResponseWriter, r *http.Request, v visit
 	if _, err := c.form(w, r, v); err != nil {
 		return err
 	}
-	id, err := accountID(r)
+	which, err := inPath[id.Account](r, "account")
 	if err != nil {
 		return err
 	}
-	to := v.path("users/" + string(id))
-	if err := c.Directory.Unlink(r.Context(), v.Actor, v.About.ID, id); err != nil {
+	to := v.path("users/" + string(which))
+	if err := c.Directory.Unlink(r.Context(), v.Actor, v.About.ID, which); err != nil {
 		return c.sorry(w, r, to, err)
 	}
-	a, err := account.Find(c.DB.Read(r.Context()), v.About.ID, id)
+	a, err := account.Find(c.DB.Read(r.Context()), v.About.ID, which)
 	if err != nil {
 		return err
 	}

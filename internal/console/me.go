@@ -10,7 +10,6 @@ import (
 	"doorward/internal/locale"
 	"doorward/internal/org"
 	"doorward/internal/page"
-	"doorward/internal/refusal"
 	"doorward/internal/secret"
 	"doorward/internal/signin"
 )
@@ -199,9 +198,9 @@ func (c *Console) removeFactor(w http.ResponseWriter, r *http.Request, v visit) 
 	if _, err := c.form(w, r, v); err != nil {
 		return err
 	}
-	f, ok := id.Parse[id.Factor](r.PathValue("factor"))
-	if !ok {
-		return refusal.New(refusal.NotFound, "error.not_found")
+	f, err := inPath[id.Factor](r, "factor")
+	if err != nil {
+		return err
 	}
 	if err := c.Desk.RemoveFactor(r.Context(), v.Visitor, f); err != nil {
 		return c.sorry(w, r, securityPath, err)
@@ -235,9 +234,9 @@ func (c *Console) endSession(w http.ResponseWriter, r *http.Request, v visit) er
 	if _, err := c.form(w, r, v); err != nil {
 		return err
 	}
-	s, ok := id.Parse[id.Session](r.PathValue("session"))
-	if !ok {
-		return refusal.New(refusal.NotFound, "error.not_found")
+	s, err := inPath[id.Session](r, "session")
+	if err != nil {
+		return err
 	}
 	if err := c.Desk.EndSession(r.Context(), v.Actor, v.Visitor.Org.ID, v.Account.ID, s); err != nil {
 		return err

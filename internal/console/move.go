@@ -124,21 +124,12 @@ func (c *Console) startMove(w http.ResponseWriter, r *http.Request, v visit) err
 	return c.done(w, r, v.path("move/"+string(m.ID)), "move.started", "Customer", v.About.Name)
 }
 
-// moveID returns the move in the address, or a NotFound refusal for what is no move's id.
-func moveID(r *http.Request) (id.Move, error) {
-	m, ok := id.Parse[id.Move](r.PathValue("move"))
-	if !ok {
-		return "", refusal.New(refusal.NotFound, "error.not_found")
-	}
-	return m, nil
-}
-
 func (c *Console) move(w http.ResponseWriter, r *http.Request, v visit) error {
 	return c.showMove(w, r, v, http.StatusOK, page.Form{})
 }
 
 func (c *Console) showMove(w http.ResponseWriter, r *http.Request, v visit, status int, f page.Form) error {
-	which, err := moveID(r)
+	which, err := inPath[id.Move](r, "move")
 	if err != nil {
 		return err
 	}
@@ -172,7 +163,7 @@ func (d *moveDoc) RuleChanges() (list []ruleChange) {
 
 // answerMove runs what somebody does about a move; what is refused is told on its page.
 func (c *Console) answerMove(w http.ResponseWriter, r *http.Request, v visit, operation func(id.Move, map[string]string) (to, key string, err error)) error {
-	which, err := moveID(r)
+	which, err := inPath[id.Move](r, "move")
 	if err != nil {
 		return err
 	}

@@ -160,7 +160,7 @@ func (c *Console) person(w http.ResponseWriter, r *http.Request, v visit) error 
 }
 
 func (c *Console) showPerson(w http.ResponseWriter, r *http.Request, v visit, status int, form page.Form) error {
-	a, err := accountID(r)
+	a, err := inPath[id.Account](r, "account")
 	if err != nil {
 		return err
 	}
@@ -291,7 +291,7 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, v visit, key strin
 	if err != nil {
 		return err
 	}
-	a, err := accountID(r)
+	a, err := inPath[id.Account](r, "account")
 	if err != nil {
 		return err
 	}
@@ -316,7 +316,7 @@ func (c *Console) withdraw(w http.ResponseWriter, r *http.Request, v visit) erro
 	if _, err := c.form(w, r, v); err != nil {
 		return err
 	}
-	a, err := accountID(r)
+	a, err := inPath[id.Account](r, "account")
 	if err != nil {
 		return err
 	}

@@ -181,22 +181,13 @@ func ownRoleOf(values url.Values) (account.OwnRole, error) {
 	return in, err
 }
 
-// roleID returns the own role in the address, or a NotFound refusal for what is no such id.
-func roleID(r *http.Request) (id.Role, error) {
-	role, ok := id.Parse[id.Role](r.PathValue("role"))
-	if !ok {
-		return "", refusal.New(refusal.NotFound, "error.not_found")
-	}
-	return role, nil
-}
-
 func (c *Console) roleForm(w http.ResponseWriter, r *http.Request, v visit) error {
 	return c.showRole(w, r, v, http.StatusOK, page.Form{}, 0)
 }
 
 // showRole shows the form of an own role; rev is the revision that the form was first shown with, 0 for the present one.
 func (c *Console) showRole(w http.ResponseWriter, r *http.Request, v visit, status int, f page.Form, rev int64) error {
-	role, err := roleID(r)
+	role, err := inPath[id.Role](r, "role")
 	if err != nil {
 		return err
 	}
@@ -218,7 +209,7 @@ func (c *Console) showRole(w http.ResponseWriter, r *http.Request, v visit, stat
 }
 
 func (c *Console) editRole(w http.ResponseWriter, r *http.Request, v visit) error {
-	role, err := roleID(r)
+	role, err := inPath[id.Role](r, "role")
 	if err != nil {
 		return err
 	}
@@ -246,7 +237,7 @@ func (c *Console) editRole(w http.ResponseWriter, r *http.Request, v visit) erro
 }
 
 func (c *Console) deleteRole(w http.ResponseWriter, r *http.Request, v visit) error {
-	role, err := roleID(r)
+	role, err := inPath[id.Role](r, "role")
 	if err != nil {
 		return err
 	}
