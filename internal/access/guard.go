@@ -52,7 +52,12 @@ func (g Guard) Rights(tx sqldb.Tx, a Actor, org id.Org) (Rights, error) {
 	if err != nil {
 		return Rights{}, err
 	}
-	r := Rights{Org: n}
+	return g.RightsIn(tx, a, n)
+}
+
+// RightsIn is Rights in an organisation that was read a moment ago.
+func (g Guard) RightsIn(tx sqldb.Tx, a Actor, n Node) (Rights, error) {
+	r, org := Rights{Org: n}, n.ID
 	account := a.Account
 	if a.Kind != AccountActor {
 		account = ""

@@ -223,13 +223,16 @@ func (c *Console) inOr(stranger func(http.ResponseWriter, *http.Request) error, 
 			return err
 		}
 		tx := c.DB.Read(r.Context())
-		if v.About, err = org.BySlug(tx, v.Slug); err != nil {
+		if v.About = v.Visitor.Org; v.Slug != v.About.Slug { // most are at home: that one is read already
+			v.About, err = org.BySlug(tx, v.Slug)
+		}
+		if err != nil {
 			if refusal.Is(err, refusal.NotFound) {
 				return c.foreign(w, r, v, p, stranger)
 			}
 			return err
 		}
-		if v.Rights, err = c.Guard.Rights(tx, v.Actor, v.About.ID); err != nil {
+		if v.Rights, err = c.Guard.RightsIn(tx, v.Actor, v.About.Node()); err != nil {
 			return err
 		}
 		if !v.Rights.May(access.OrgView) {
@@ -292,7 +295,7 @@ func (c *Console) own(h handler) func(http.ResponseWriter, *http.Request) error 
 		if v.Due {
 			return c.factorDue(w, r, v, v.Visitor.Org)
 		}
-		if v.Rights, err = c.Guard.Rights(c.DB.Read(r.Context()), v.Actor, v.About.ID); err != nil {
+		if v.Rights, err = c.Guard.RightsIn(c.DB.Read(r.Context()), v.Actor, v.About.Node()); err != nil {
 			return err
 		}
 		return c.answer(w, r, v, h)

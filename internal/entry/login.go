@@ -9,7 +9,6 @@ import (
 
 	"doorward/internal/access"
 	"doorward/internal/factor"
-	"doorward/internal/org"
 	"doorward/internal/page"
 	"doorward/internal/policy"
 	"doorward/internal/refusal"
@@ -44,16 +43,12 @@ func (e *Entry) showIdentifier(w http.ResponseWriter, r *http.Request, p place, 
 	}
 	doc.Form, doc.Scripts = f, []string{keysScript}
 	if p.Org.Kind == access.Customer {
-		parent, err := org.Find(e.DB.Read(r.Context()), p.Org.Parent)
-		if err != nil {
-			return err
-		}
-		doc.ParentName = parent.Name
+		doc.ParentName = p.Org.ParentName
 		back := p.Org.HomePath()
 		if to != "" {
 			back = to
 		}
-		doc.ParentHref = parent.SignInPath() + "?to=" + url.QueryEscape(back)
+		doc.ParentHref = p.Org.ParentSignInPath() + "?to=" + url.QueryEscape(back)
 	}
 	if err := e.signedInAs(r, &doc.Base); err != nil {
 		return err

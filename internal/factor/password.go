@@ -57,6 +57,17 @@ func PasswordOf(tx sqldb.Tx, account id.Account) (phc string, f id.Factor, err e
 	return d.PHC, row.ID, err
 }
 
+// PasswordAmong is PasswordOf for factors that were read already.
+func PasswordAmong(list []Factor) (phc string, f id.Factor, err error) {
+	for _, one := range list {
+		if one.Kind == Password && one.State == Active {
+			d, err := passwordOf(one)
+			return d.PHC, one.ID, err
+		}
+	}
+	return "", "", nil
+}
+
 // Remembered returns the hashes of an account's last n passwords, newest first, also when the present one is disabled.
 func Remembered(tx sqldb.Tx, account id.Account, n int) ([]string, error) {
 	rows, err := sqldb.All(tx, scan, `select `+columns+` from factors where account_id = $1 and kind = 'password'`, account)

@@ -107,14 +107,18 @@ func setupOf(f id.Factor, key, issuer, holder string) TOTPSetup {
 // before it any more, which the conditional update holds against any number of parallel tries. A pending app becomes active, as of
 // now, with the name given. It returns the factor, or ErrWrongCode or ErrUsedCode.
 func ProveTOTP(tx sqldb.Tx, v *secret.Vault, now time.Time, account id.Account, state State, code secret.Text, name string) (id.Factor, error) {
-	// The state is no argument: it is part of an index, so SQLite would plan anew each time.
-	list, err := sqldb.All(tx, scan, `select `+columns+` from factors where account_id = $1 and kind = 'totp' order by id`, account)
+	list, err := List(tx, account)
 	if err != nil {
 		return "", err
 	}
+	return ProveTOTPAmong(tx, v, now, list, state, code, name)
+}
+
+// ProveTOTPAmong is ProveTOTP for an account whose factors were read already, however long ago.
+func ProveTOTPAmong(tx sqldb.Tx, v *secret.Vault, now time.Time, list []Factor, state State, code secret.Text, name string) (id.Factor, error) {
 	used := false
 	for _, f := range list {
-		if f.State != state {
+		if f.Kind != TOTP || f.State != state {
 			continue
 		}
 		key, err := v.Open("factors", "box", string(f.ID), f.box)

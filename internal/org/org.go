@@ -48,6 +48,9 @@ type Org struct {
 	Rev      int64     // counts changes of the profile
 	DeleteAt time.Time // while it is being deleted: when it goes
 
+	ParentName string // of the organisation above it; empty for the provider
+	ParentSlug string
+
 	Rules    policy.Rules      // that hold here: its own settings and what it inherits
 	Settings policy.Settings   // its own
 	Above    []policy.Settings // of the organisations above it, the provider first
@@ -67,14 +70,22 @@ func (o Org) Location() *time.Location {
 // Suspended tells whether an organisation is suspended, also when it is being deleted besides.
 func (o Org) Suspended() bool { return o.State == access.Suspended || o.Kept == access.Suspended }
 
+// Node returns its place in the tree.
+func (o Org) Node() access.Node {
+	return access.Node{ID: o.ID, Parent: o.Parent, Kind: o.Kind, State: o.State}
+}
+
 // SignInPath is the path of the organisation's own sign-in page.
 func (o Org) SignInPath() string { return "/o/" + o.Slug + "/login" }
+
+// ParentSignInPath is the path of the sign-in page of the organisation above it.
+func (o Org) ParentSignInPath() string { return Org{Slug: o.ParentSlug}.SignInPath() }
 
 // HomePath is the path of the organisation's welcome page and dashboard.
 func (o Org) HomePath() string { return "/o/" + o.Slug + "/" }
 
 const columns = `o.id, n.parent_id, n.kind, n.state, n.kept_state, o.slug, o.name, o.language, o.time_zone, o.country, o.setup, o.created_at, o.rev, o.delete_at,
-	o.settings, up.settings, top.settings, o.logo, o.accent, o.accent_dark, up.logo, up.accent, up.accent_dark, top.logo, top.accent, top.accent_dark`
+	up.name, up.slug, o.settings, up.settings, top.settings, o.logo, o.accent, o.accent_dark, up.logo, up.accent, up.accent_dark, top.logo, top.accent, top.accent_dark`
 
 // from joins the organisation with those above it: the tree is three levels deep at most (mission.md, vocabulary).
 const from = ` from orgs o join org_nodes n on n.id = o.id left join orgs up on up.id = n.parent_id
@@ -84,7 +95,7 @@ func scan(row sqldb.Row) (o Org, err error) {
 	var own, up, top string
 	var above, first Brand
 	if err := row(&o.ID, sqldb.Text(&o.Parent), &o.Kind, &o.State, &o.Kept, &o.Slug, &o.Name, &o.Language, &o.TimeZone, &o.Country, &o.Setup,
-		sqldb.Time(&o.Created), &o.Rev, sqldb.Time(&o.DeleteAt), &own, sqldb.Text(&up), sqldb.Text(&top),
+		sqldb.Time(&o.Created), &o.Rev, sqldb.Time(&o.DeleteAt), sqldb.Text(&o.ParentName), sqldb.Text(&o.ParentSlug), &own, sqldb.Text(&up), sqldb.Text(&top),
 		&o.OwnBrand.Logo, &o.OwnBrand.Accent, &o.OwnBrand.Dark, sqldb.Text(&above.Logo), sqldb.Text(&above.Accent), sqldb.Text(&above.Dark),
 		sqldb.Text(&first.Logo), sqldb.Text(&first.Accent), sqldb.Text(&first.Dark)); err != nil {
 		return o, err

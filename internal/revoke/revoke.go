@@ -33,7 +33,10 @@ func Subject[K id.Kind](tx sqldb.Tx, now time.Time, kind Kind, subject K) (int64
 	return seq, err
 }
 
-// Head returns the newest number. What is made now carries it; read it before the state is checked that the thing rests on.
+// Newest is Head as a column or value of another statement.
+const Newest = `(select seq from revocation_head where id = 1)`
+
+// Head returns the newest number. What is made now carries it; read it before the state is checked that the thing rests on, or with it.
 func Head(tx sqldb.Tx) (int64, error) {
 	return sqldb.One(tx, sqldb.Value[int64], `select seq from revocation_head where id = 1`)
 }

@@ -18,6 +18,7 @@ import (
 	"doorward/internal/revoke"
 	"doorward/internal/secret"
 	"doorward/internal/sqldb"
+	"doorward/internal/throttle"
 )
 
 // Attempt is an unfinished sign-in. It opens nothing but its own next step.
@@ -34,7 +35,8 @@ type Attempt struct {
 	Created    time.Time
 	Expires    time.Time
 
-	void bool // the account, or its organisation, was revoked since the start
+	void bool  // the account, or its organisation, was revoked since the start
+	head int64 // the newest revocation number when it was read: what is revoked later has a higher one
 }
 
 // Proved is what the attempt knows besides its columns: the proofs, and where the person wanted to go.
@@ -93,14 +95,14 @@ type Key struct {
 func (k Key) String() string { return string(k.ID) + "." + string(k.Secret) }
 
 func load(tx sqldb.Tx, k Key) (Attempt, error) {
-	var later int64
+	var later, head int64
 	a, err := sqldb.One(tx, func(row sqldb.Row) (Attempt, error) {
-		return scanAttempt(func(dest ...any) error { return row(append(dest, &later)...) })
-	}, `select `+attemptColumns+`, `+revoke.Later("attempts")+` from attempts where secret_hash = $1 and id = $2`, secret.Hash(k.Secret), k.ID)
+		return scanAttempt(func(dest ...any) error { return row(append(dest, &later, &head)...) })
+	}, `select `+attemptColumns+`, `+revoke.Later("attempts")+`, `+revoke.Newest+` from attempts where secret_hash = $1 and id = $2`, secret.Hash(k.Secret), k.ID)
 	if errors.Is(err, sqldb.ErrNone) {
 		return a, ErrStartAgain
 	}
-	a.void = a.Account != "" && later > 0
+	a.void, a.head = a.Account != "" && later > 0, head
 	return a, err
 }
 
@@ -120,14 +122,15 @@ func (d *Desk) still(a Attempt) error {
 	return nil
 }
 
+// insertAttempt writes a new attempt. It carries the newest revocation number.
 func insertAttempt(tx sqldb.Tx, a Attempt, s secret.Text) error {
 	data, err := json.Marshal(a.Proved)
 	if err != nil {
 		return err
 	}
 	_, err = tx.Exec(`insert into attempts (id, org_id, account_id, secret_hash, identifier, state, step, seq, rev, data, created_at, expires_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11)`, a.ID, sqldb.Null(a.Org), sqldb.Null(a.Account), secret.Hash(s), a.Identifier,
-		a.State, a.Step, a.Seq, string(data), sqldb.Micros(a.Created), sqldb.Micros(a.Expires))
+		values ($1, $2, $3, $4, $5, $6, $7, `+revoke.Newest+`, 0, $8, $9, $10)`, a.ID, sqldb.Null(a.Org), sqldb.Null(a.Account), secret.Hash(s), a.Identifier,
+		a.State, a.Step, string(data), sqldb.Micros(a.Created), sqldb.Micros(a.Expires))
 	return err
 }
 
@@ -159,16 +162,18 @@ type scene struct {
 	Account account.Account // zero when the identifier finds none
 	Facts   policy.Facts
 	Target  target // where the person wants to go on to, when that is another organisation
-	seconds []factor.Factor
+	factors []factor.Factor
+	seconds []factor.Factor // those of them that are second factors in use
 	roles   []access.Assignment
+	steady  bool // a proof says: the account and its factors are as they were read, as far as facts go
 }
 
 // look reads the facts of an attempt: how the account stands, and what was proved. The order matters to finish: the revocation number is read
 // before, the states here.
 func (d *Desk) look(tx sqldb.Tx, a Attempt) (scene, error) { return d.lookAgain(tx, a, scene{}) }
 
-// lookAgain is look after a proof in the same transaction. A proof changes the attempt, the account and its factors, but neither the account's
-// organisation nor its roles: these are taken from what was seen before the proof, when that was the same account.
+// lookAgain is look after a proof in the same transaction. A proof changes the attempt, and unless it says that it is steady the account and its
+// factors, but neither the account's organisation nor its roles: these are taken from what was seen before the proof, when that was the same account.
 func (d *Desk) lookAgain(tx sqldb.Tx, a Attempt, before scene) (s scene, err error) {
 	now := d.Now()
 	s.Facts = policy.Facts{Now: now, Rules: policy.Defaults()}
@@ -185,24 +190,27 @@ func (d *Desk) lookAgain(tx sqldb.Tx, a Attempt, before scene) (s scene, err err
 	if a.Account == "" {
 		return s, nil
 	}
-	s.Account, err = account.Find(tx, a.Org, a.Account)
-	if refusal.Is(err, refusal.NotFound) || err == nil && s.Account.Linked() { // withdrawn, or linked, meanwhile
-		return s, ErrStartAgain
-	}
-	if err != nil {
-		return s, err
-	}
-	factors, err := factor.List(tx, a.Account)
-	if err != nil {
-		return s, err
+	if same && before.steady {
+		s.Account, s.factors = before.Account, before.factors
+	} else {
+		s.Account, err = account.Find(tx, a.Org, a.Account)
+		if refusal.Is(err, refusal.NotFound) || err == nil && s.Account.Linked() { // withdrawn, or linked, meanwhile
+			return s, ErrStartAgain
+		}
+		if err != nil {
+			return s, err
+		}
+		if s.factors, err = factor.List(tx, a.Account); err != nil {
+			return s, err
+		}
 	}
 	if !same {
 		if s.roles, err = access.Assignments(tx, a.Account); err != nil {
 			return s, err
 		}
 	}
-	s.Facts = standing(now, s.Org, s.Account, factors, s.roles)
-	s.seconds = factor.Seconds(factors, factor.Active)
+	s.Facts = standing(now, s.Org, s.Account, s.factors, s.roles)
+	s.seconds = factor.Seconds(s.factors, factor.Active)
 	f := &s.Facts
 	f.PasswordProved = a.Proved.Password > 0
 	f.PasskeyAlone = a.Proved.Alone
@@ -230,6 +238,14 @@ func (d *Desk) lookAgain(tx sqldb.Tx, a Attempt, before scene) (s scene, err err
 		s.Target.bind(f)
 	}
 	return s, nil
+}
+
+// password returns the hash of the account's password and the factor's id, from what was read when the scene is that account's.
+func (s scene) password(tx sqldb.Tx, a id.Account) (phc string, f id.Factor, err error) {
+	if a != "" && s.Account.ID == a {
+		return factor.PasswordAmong(s.factors)
+	}
+	return factor.PasswordOf(tx, a)
 }
 
 // standing returns how an account stands before anything is proved: its own state, what it has enrolled, what it may. For a linked account factors
@@ -269,6 +285,14 @@ const betweenOffers = 30 * 24 * time.Hour
 
 func offers(a account.Account, now time.Time) bool {
 	return a.Offers < policy.MostOffers && now.Sub(a.OfferedAt) >= betweenOffers
+}
+
+// proved tells whether it was proved who somebody is: by a password, or a passkey that stands for it.
+func (a Attempt) proved() bool { return a.Proved.Password > 0 || a.Proved.Alone }
+
+// around are the counters that a wrong answer to an attempt adds to.
+func (a Attempt) around(client access.Client) []throttle.Key {
+	return []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
 }
 
 // Origin returns the tenant domain that an attempt is at, empty at the general page, and the path that it was to lead to, also when it is over; false when

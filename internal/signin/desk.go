@@ -26,7 +26,6 @@ import (
 	"doorward/internal/outbox"
 	"doorward/internal/policy"
 	"doorward/internal/refusal"
-	"doorward/internal/revoke"
 	"doorward/internal/secret"
 	"doorward/internal/sqldb"
 	"doorward/internal/throttle"
@@ -108,10 +107,6 @@ func (d *Desk) Begin(ctx context.Context, st Start) (Progress, error) {
 				a.Account = acc.ID
 			}
 		}
-		var err error
-		if a.Seq, err = revoke.Head(tx); err != nil {
-			return err
-		}
 		return insertAttempt(tx, a, s)
 	})
 	if err != nil {
@@ -174,7 +169,11 @@ func (d *Desk) View(ctx context.Context, k Key) (View, error) {
 			return View{}, err
 		}
 	}
-	s, err := d.look(tx, a)
+	about := a
+	if a.State == "open" && !a.proved() { // then Decide asks for the password, whoever it is: nothing of them is read
+		about.Account = ""
+	}
+	s, err := d.look(tx, about)
 	if err != nil {
 		return View{}, err
 	}
@@ -211,37 +210,52 @@ func (d *Desk) View(ctx context.Context, k Key) (View, error) {
 }
 
 // answer takes the answer to one step inside a transaction: prove has the effect, and changes the attempt's proofs; then Decide says what
-// is next. Whatever has changed since the page was shown counts: the facts are read here.
+// is next. Whatever has changed since the page was shown counts: the facts are read here. An answer that prove calls wrong is counted and recorded,
+// and the attempt stays where it is.
 func (d *Desk) answer(ctx context.Context, k Key, step policy.Step, client access.Client, held Held,
-	prove func(tx sqldb.Tx, a *Attempt, s scene) error) (Progress, error) {
+	prove func(tx sqldb.Tx, a *Attempt, s *scene) error) (Progress, error) {
 	var p Progress
+	var wrong *wrongAnswer
 	err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
-		p = Progress{}
-		seq, err := revoke.Head(tx) // before any state is read: what is revoked later has a higher number
+		p, wrong = Progress{}, nil
+		a, s, err := d.due(tx, k, step)
 		if err != nil {
 			return err
 		}
-		a, err := d.open(tx, k)
-		if err != nil {
-			return err
-		}
-		s, err := d.look(tx, a)
-		if err != nil {
-			return err
-		}
-		if !policy.Allows(s.Facts, step) {
-			return ErrStartAgain
-		}
-		if err := prove(tx, &a, s); err != nil {
+		seq := a.head
+		if err := prove(tx, &a, &s); errors.As(err, &wrong) {
+			return d.failedIn(tx, a, step, client, wrong.around...)
+		} else if err != nil {
 			return err
 		}
 		p, err = d.advance(tx, k, a, s, seq, client, held)
 		return err
 	})
-	if err != nil { // nothing was stored, so the browser's key is still the one that it holds
+	switch {
+	case err != nil: // nothing was stored, so the browser's key is still the one that it holds
 		return Progress{}, err
+	case wrong != nil:
+		return Progress{}, wrong.error
 	}
 	return p, nil
+}
+
+// wrongAnswer is what a prove returns for an answer that is not right: the rest of what it did is kept. around are the counters of failures that
+// it adds to.
+type wrongAnswer struct {
+	error
+	around []throttle.Key
+}
+
+// due returns an attempt whose step may be answered now, and everything around it.
+func (d *Desk) due(tx sqldb.Tx, k Key, step policy.Step) (a Attempt, s scene, err error) {
+	if a, err = d.open(tx, k); err != nil {
+		return a, s, err
+	}
+	if s, err = d.look(tx, a); err == nil && !policy.Allows(s.Facts, step) {
+		err = ErrStartAgain
+	}
+	return a, s, err
 }
 
 // advance asks Decide what is next and stores it, or finishes. before is what was seen in the transaction so far.
@@ -304,33 +318,35 @@ func personActor(a account.Account, c access.Client) access.Actor {
 // failed records a wrong answer and returns err. It stands in the organisation's log, or the provider's when there is no such
 // organisation, so that every answer costs the same.
 func (d *Desk) failed(ctx context.Context, a Attempt, step policy.Step, client access.Client, err error, around ...throttle.Key) error {
-	recErr := d.DB.Write(ctx, func(tx sqldb.Tx) error {
-		full, err := throttle.Failed(tx, d.Now(), around...)
+	return errors.Join(err, d.DB.Write(ctx, func(tx sqldb.Tx) error { return d.failedIn(tx, a, step, client, around...) }))
+}
+
+// failedIn is failed in the caller's transaction.
+func (d *Desk) failedIn(tx sqldb.Tx, a Attempt, step policy.Step, client access.Client, around ...throttle.Key) error {
+	full, err := throttle.Failed(tx, d.Now(), around...)
+	if err != nil {
+		return err
+	}
+	o := a.Org
+	if o == "" {
+		provider, err := org.Provider(tx)
 		if err != nil {
 			return err
 		}
-		o := a.Org
-		if o == "" {
-			provider, err := org.Provider(tx)
-			if err != nil {
-				return err
-			}
-			o = provider.ID
+		o = provider.ID
+	}
+	for _, k := range full { // one line for what fills the log with single failures: from one address, or at one organisation
+		if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SignInSpray, Outcome: audit.Refused, Reason: k.Kind(),
+			Actor: access.Visitor(client), Data: map[string]any{"failures": k.Limit()}}); err != nil {
+			return err
 		}
-		for _, k := range full { // one line for what fills the log with single failures: from one address, or at one organisation
-			if err := audit.Record(tx, d.Now(), audit.Event{Org: o, Action: audit.SignInSpray, Outcome: audit.Refused, Reason: k.Kind(),
-				Actor: access.Visitor(client), Data: map[string]any{"failures": k.Limit()}}); err != nil {
-				return err
-			}
-		}
-		e := audit.Event{Org: o, Action: audit.SignInFailed, Outcome: audit.Refused, Reason: string(step), Actor: access.Visitor(client),
-			Person: map[string]any{"identifier": a.Identifier}}
-		if a.Account != "" {
-			e.Target = audit.TargetOf(a.Account)
-		}
-		return audit.Record(tx, d.Now(), e)
-	})
-	return errors.Join(err, recErr)
+	}
+	e := audit.Event{Org: o, Action: audit.SignInFailed, Outcome: audit.Refused, Reason: string(step), Actor: access.Visitor(client),
+		Person: map[string]any{"identifier": a.Identifier}}
+	if a.Account != "" {
+		e.Target = audit.TargetOf(a.Account)
+	}
+	return audit.Record(tx, d.Now(), e)
 }
 
 // errPassword is the one message for unknown, disabled, invited and wrong.
@@ -374,8 +390,8 @@ func (d *Desk) PasswordAt(ctx context.Context, k Key, tenant string, typed secre
 	if a.Account != "" {
 		tries = account.PasswordTries(a.Account)
 	}
-	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
-	if err := d.Gate.Blocked(ctx, around...); err != nil {
+	around := a.around(client)
+	if err := d.Gate.Blocked(read, around...); err != nil {
 		return Progress{}, err
 	}
 	failures, err := d.Gate.Take(ctx, tries)
@@ -394,7 +410,7 @@ func (d *Desk) PasswordAt(ctx context.Context, k Key, tenant string, typed secre
 	}
 	typed = factor.Normalize(typed)
 	// Asked again once a slot is free: of a thousand tries that came in at once, only a few may pass the limit.
-	ok, rehash, err := d.Hasher.Verify(ctx, typed, phc, func() error { return d.Gate.Blocked(ctx, around...) })
+	ok, rehash, err := d.Hasher.Verify(ctx, typed, phc, func() error { return d.Gate.Blocked(read, around...) })
 	if err != nil {
 		return Progress{}, err
 	}
@@ -411,17 +427,18 @@ func (d *Desk) PasswordAt(ctx context.Context, k Key, tenant string, typed secre
 		}
 	}
 	settled := a
-	return d.answer(ctx, k, policy.AskPassword, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	return d.answer(ctx, k, policy.AskPassword, client, held, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 		if a.Unplaced() {
 			if err := a.settleAs(tx, settled); err != nil {
 				return err
 			}
 		}
 		// The password may have been changed while it was compared.
-		now, g, err := factor.PasswordOf(tx, a.Account)
+		now, g, err := s.password(tx, a.Account)
 		if err != nil || now != phc || g != f {
 			return errors.Join(err, ErrStartAgain)
 		}
+		s.steady = true
 		if better != "" {
 			if err := factor.Rehash(tx, f, better); err != nil {
 				return err
@@ -451,66 +468,83 @@ func (d *Desk) disableFactor(ctx context.Context, a Attempt, f id.Factor, kind f
 }
 
 // Code answers the step that asks for an authenticator app's code. remember asks to spare it on this device from now on, where the rules allow
-// that.
+// that. Comparing takes no time, so the try is counted, compared and recorded in one transaction: whoever tries at the same moment waits for it.
 func (d *Desk) Code(ctx context.Context, k Key, typed string, remember bool, client access.Client, held Held) (Progress, error) {
 	code, fault := factor.CleanCode(typed)
 	if fault != nil {
 		return Progress{}, fault
 	}
-	a, around, err := d.takeCode(ctx, k, policy.AskTOTP, string(factor.TOTP), client)
-	if err != nil {
-		return Progress{}, err
-	}
-	p, err := d.answer(ctx, k, policy.AskTOTP, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
-		if _, err := factor.ProveTOTP(tx, d.Vault, d.Now(), a.Account, factor.Active, code, ""); err != nil {
+	var tried Attempt
+	p, err := d.answer(ctx, k, policy.AskTOTP, client, held, func(tx sqldb.Tx, a *Attempt, s *scene) error {
+		tried = *a
+		around, err := d.countCode(tx, *a, *s, policy.AskTOTP, string(factor.TOTP), client)
+		if err != nil {
+			return err
+		}
+		if _, err := factor.ProveTOTPAmong(tx, d.Vault, d.Now(), s.factors, factor.Active, code, ""); refusal.Is(err, refusal.Invalid) {
+			return &wrongAnswer{err, around}
+		} else if err != nil {
 			return err
 		}
 		a.Proved.Second, a.Proved.Method, a.Proved.Remember = sqldb.Micros(d.Now()), string(factor.TOTP), remember
+		s.steady = true
 		return throttle.Clear(tx, account.CodeTries(string(factor.TOTP), a.Account))
 	})
-	if refusal.Is(err, refusal.Invalid) {
-		return p, d.failed(ctx, a, policy.AskTOTP, client, err, around...)
+	if errors.Is(err, errTooMany) {
+		err = d.tooMany(ctx, tried, string(factor.TOTP))
 	}
 	return p, err
 }
 
-// takeCode checks that the step is due and counts the try. The hundredth consecutive failure disables the account's factors of that kind.
-func (d *Desk) takeCode(ctx context.Context, k Key, step policy.Step, kind string, client access.Client) (Attempt, []throttle.Key, error) {
-	read := d.DB.Read(ctx)
-	a, err := d.open(read, k)
+// takeCode checks that a step is due and counts a try at its code, for codes whose comparison takes time: it is done once this is committed.
+func (d *Desk) takeCode(ctx context.Context, k Key, step policy.Step, kind string, client access.Client) (a Attempt, around []throttle.Key, err error) {
+	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
+		var s scene
+		if a, s, err = d.due(tx, k, step); err != nil {
+			return err
+		}
+		around, err = d.countCode(tx, a, s, step, kind, client)
+		return err
+	})
+	if errors.Is(err, errTooMany) {
+		err = d.tooMany(ctx, a, kind)
+	}
+	return a, around, err
+}
+
+// errTooMany is what countCode answers after the hundredth consecutive failure.
+var errTooMany = errors.New("signin: too many wrong codes")
+
+// countCode counts a try at a code of the account. It returns the counters that a failure adds to.
+func (d *Desk) countCode(tx sqldb.Tx, a Attempt, s scene, step policy.Step, kind string, client access.Client) ([]throttle.Key, error) {
+	failures, err := d.Gate.TakeIn(tx, account.CodeTries(kind, a.Account))
 	if err != nil {
-		return a, nil, err
+		return nil, err
 	}
-	s, err := d.look(read, a)
-	if err != nil {
-		return a, nil, err
-	}
-	if !policy.Allows(s.Facts, step) {
-		return a, nil, ErrStartAgain
-	}
-	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
-	if err := d.Gate.Blocked(ctx, around...); err != nil {
-		return a, nil, err
-	}
-	failures, err := d.Gate.Take(ctx, account.CodeTries(kind, a.Account))
-	if err != nil {
-		return a, nil, err
+	around := a.around(client)
+	if err := d.Gate.Blocked(tx, around...); err != nil {
+		return nil, err
 	}
 	if failures > throttle.Disable && slices.Contains(policy.Ways(s.Facts), step) {
-		list, err := factor.List(read, a.Account)
-		if err != nil {
-			return a, nil, err
-		}
-		for _, f := range list {
-			if string(f.Kind) == kind && f.State == factor.Active {
-				if err := d.disableFactor(ctx, a, f.ID, f.Kind); err != nil {
-					return a, nil, err
-				}
+		return nil, errTooMany
+	}
+	return around, nil
+}
+
+// tooMany disables the account's factors of a kind after the hundredth consecutive failure, and starts again.
+func (d *Desk) tooMany(ctx context.Context, a Attempt, kind string) error {
+	list, err := factor.List(d.DB.Read(ctx), a.Account)
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		if string(f.Kind) == kind && f.State == factor.Active {
+			if err := d.disableFactor(ctx, a, f.ID, f.Kind); err != nil {
+				return err
 			}
 		}
-		return a, nil, ErrStartAgain
 	}
-	return a, around, nil
+	return ErrStartAgain
 }
 
 const (
@@ -536,21 +570,14 @@ func (d *Desk) mailCode(tx sqldb.Tx, a *Attempt) error {
 // MailAgain mails another code; the old one is void. A Limited refusal says when.
 func (d *Desk) MailAgain(ctx context.Context, k Key, client access.Client) (Progress, error) {
 	read := d.DB.Read(ctx)
-	a, err := d.open(read, k)
+	a, _, err := d.due(read, k, policy.ProveMailbox)
 	if err != nil {
 		return Progress{}, err
-	}
-	s, err := d.look(read, a)
-	if err != nil {
-		return Progress{}, err
-	}
-	if !policy.Allows(s.Facts, policy.ProveMailbox) {
-		return Progress{}, ErrStartAgain
 	}
 	if _, err := d.Gate.Take(ctx, throttle.Requests("mail-code", string(a.Account), 5, time.Hour)); err != nil {
 		return Progress{}, err
 	}
-	return d.answer(ctx, k, policy.ProveMailbox, client, Held{}, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	return d.answer(ctx, k, policy.ProveMailbox, client, Held{}, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 		return d.mailCode(tx, a)
 	})
 }
@@ -566,7 +593,7 @@ func (d *Desk) Mailbox(ctx context.Context, k Key, typed string, client access.C
 		return Progress{}, err
 	}
 	var wrong error
-	p, err := d.answer(ctx, k, policy.ProveMailbox, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	p, err := d.answer(ctx, k, policy.ProveMailbox, client, held, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 		wrong = nil
 		plain := []byte{}
 		if a.Proved.MailCode != nil {
@@ -598,17 +625,17 @@ func (d *Desk) Choose(ctx context.Context, k Key, method string, client access.C
 	if method != string(factor.TOTP) && method != string(factor.Passkey) {
 		return Progress{}, refusal.Field("method", "login.enrol.unknown")
 	}
-	return d.answer(ctx, k, policy.ChooseFactor, client, Held{}, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	return d.answer(ctx, k, policy.ChooseFactor, client, Held{}, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 		if !slices.Contains(s.Facts.Rules.MayEnrol(), policy.Kind(method)) {
 			return refusal.Field("method", "login.enrol.not_allowed")
 		}
-		return d.beginEnrolment(tx, a, s, method)
+		return d.beginEnrolment(tx, a, *s, method)
 	})
 }
 
 // Notice answers the notice of a second factor that will be demanded: now enrols one right there, later goes on.
 func (d *Desk) Notice(ctx context.Context, k Key, now bool, client access.Client, held Held) (Progress, error) {
-	return d.answer(ctx, k, policy.Notice, client, held, func(_ sqldb.Tx, a *Attempt, _ scene) error {
+	return d.answer(ctx, k, policy.Notice, client, held, func(_ sqldb.Tx, a *Attempt, _ *scene) error {
 		a.Proved.SetUp, a.Proved.Noticed = now, !now
 		return nil
 	})
@@ -645,7 +672,7 @@ func (d *Desk) EnrolTOTP(ctx context.Context, k Key, typed string, client access
 			return Progress{}, err
 		}
 	}
-	p, err := d.answer(ctx, k, policy.EnrolTOTP, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	p, err := d.answer(ctx, k, policy.EnrolTOTP, client, held, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 		if err := d.activateTOTP(tx, s.Org, s.Account, personActor(s.Account, client), code, ""); err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func (a *Attempt) settleAs(tx sqldb.Tx, found Attempt) error {
 
 // toOwn goes on to the organisation's own sign-in, where the identifier is known already: its next step is that of any other.
 func (d *Desk) toOwn(ctx context.Context, k Key, slug string, client access.Client) (Progress, error) {
-	return d.answer(ctx, k, policy.AskPassword, client, Held{}, func(tx sqldb.Tx, a *Attempt, _ scene) error {
+	return d.answer(ctx, k, policy.AskPassword, client, Held{}, func(tx sqldb.Tx, a *Attempt, _ *scene) error {
 		if !a.Unplaced() {
 			return ErrStartAgain
 		}

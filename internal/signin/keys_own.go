@@ -13,7 +13,6 @@ import (
 	"doorward/internal/outbox"
 	"doorward/internal/policy"
 	"doorward/internal/refusal"
-	"doorward/internal/revoke"
 	"doorward/internal/secret"
 	"doorward/internal/sqldb"
 	"doorward/internal/throttle"
@@ -148,10 +147,6 @@ func (d *Desk) AskOwnKey(ctx context.Context, v Visitor) (Key, json.RawMessage, 
 		Created: now, Expires: now.Add(10 * time.Minute), Proved: Proved{Slug: v.Org.Slug}}
 	var options json.RawMessage
 	err := d.DB.Write(ctx, func(tx sqldb.Tx) error {
-		var err error
-		if a.Seq, err = revoke.Head(tx); err != nil {
-			return err
-		}
 		question, text, err := d.Relying.Ask(tx, now, v.Home.ID)
 		if err != nil {
 			return err

@@ -154,8 +154,8 @@ func (d *Desk) Enter(ctx context.Context, v Visitor, slug string) (fresh secret.
 		}
 		home := v.Session
 		if v.Session.Via != "" {
-			if home, err = sqldb.One(tx, scanSession, `select `+sessionColumns+` from sessions where id = $1 and state = 'open'`, v.Session.Via); err != nil {
-				return joinSignedOut(err)
+			if home, err = openSession(tx, "id", v.Session.Via); err != nil {
+				return err
 			}
 		}
 		t, err := d.target(tx, v.Home, slug)

@@ -15,7 +15,6 @@ import (
 	"doorward/internal/outbox"
 	"doorward/internal/policy"
 	"doorward/internal/refusal"
-	"doorward/internal/revoke"
 	"doorward/internal/secret"
 	"doorward/internal/sqldb"
 	"doorward/internal/throttle"
@@ -42,7 +41,7 @@ func (d *Desk) Way(ctx context.Context, k Key, way string, client access.Client)
 	if !slices.Contains(policy.Ways(s.Facts), now) || !slices.Contains(policy.Ways(s.Facts), policy.Step(way)) {
 		return Progress{}, ErrStartAgain
 	}
-	return d.answer(ctx, k, now, client, Held{}, func(_ sqldb.Tx, a *Attempt, _ scene) error {
+	return d.answer(ctx, k, now, client, Held{}, func(_ sqldb.Tx, a *Attempt, _ *scene) error {
 		a.Proved.Asking = way
 		return nil
 	})
@@ -56,7 +55,7 @@ func (d *Desk) Passkey(ctx context.Context, k Key, answer string, client access.
 		return Progress{}, err
 	}
 	var wrong error
-	p, err := d.answer(ctx, k, policy.AskPasskey, client, held, func(tx sqldb.Tx, a *Attempt, _ scene) error {
+	p, err := d.answer(ctx, k, policy.AskPasskey, client, held, func(tx sqldb.Tx, a *Attempt, _ *scene) error {
 		wrong = nil
 		question := a.Proved.Question
 		a.Proved.Question, a.Proved.Options = nil, nil
@@ -88,19 +87,12 @@ func refusalOnly(err error) error {
 // where passwords are tried from everywhere it is the way in that is left.
 func (d *Desk) takeStep(ctx context.Context, k Key, step policy.Step, client access.Client) (Attempt, []throttle.Key, error) {
 	read := d.DB.Read(ctx)
-	a, err := d.open(read, k)
+	a, _, err := d.due(read, k, step)
 	if err != nil {
 		return a, nil, err
 	}
-	s, err := d.look(read, a)
-	if err != nil {
-		return a, nil, err
-	}
-	if !policy.Allows(s.Facts, step) {
-		return a, nil, ErrStartAgain
-	}
-	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
-	return a, around, d.Gate.Blocked(ctx, around[0])
+	around := a.around(client)
+	return a, around, d.Gate.Blocked(read, around[0])
 }
 
 // PasskeyStart makes, or takes up again, the attempt of a sign-in with a passkey alone, and returns what the browser needs. It is the same for
@@ -134,11 +126,7 @@ func (d *Desk) PasskeyStart(ctx context.Context, st Start, k Key) (Key, json.Raw
 			key = k
 			return save(tx, old, "")
 		}
-		seq, err := revoke.Head(tx)
-		if err != nil {
-			return err
-		}
-		a := Attempt{ID: id.New[id.Attempt](now), Org: st.Org.ID, State: "open", Step: policy.AskPassword, Seq: seq, Created: now, Expires: now.Add(attemptLife),
+		a := Attempt{ID: id.New[id.Attempt](now), Org: st.Org.ID, State: "open", Step: policy.AskPassword, Created: now, Expires: now.Add(attemptLife),
 			Proved: st.proved()}
 		a.Proved.Question, a.Proved.Options = &question, text
 		s := secret.Token("dwt_")
@@ -159,22 +147,19 @@ func (d *Desk) PasskeyAlone(ctx context.Context, k Key, answer, to string, clien
 	if a.Account != "" || a.Identifier != "" || a.Proved.Question == nil {
 		return Progress{}, ErrStartAgain
 	}
-	around := []throttle.Key{throttle.Address(client.Address), throttle.Org(string(a.Org), a.Proved.Slug)}
-	if err := d.Gate.Blocked(ctx, around[0]); err != nil { // as in takeStep
+	around := a.around(client)
+	if err := d.Gate.Blocked(read, around[0]); err != nil { // as in takeStep
 		return Progress{}, err
 	}
 	var wrong error
 	var p Progress
 	err = d.DB.Write(ctx, func(tx sqldb.Tx) error {
 		wrong, p = nil, Progress{}
-		seq, err := revoke.Head(tx)
-		if err != nil {
-			return err
-		}
 		a, err := d.open(tx, k)
 		if err != nil {
 			return err
 		}
+		seq := a.head
 		question := a.Proved.Question
 		if question == nil || a.Account != "" {
 			return ErrStartAgain
@@ -231,14 +216,14 @@ func (d *Desk) EnrolPasskey(ctx context.Context, k Key, answer, name string, cli
 		return Progress{}, err
 	}
 	var wrong error
-	p, err := d.answer(ctx, k, policy.EnrolPasskey, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	p, err := d.answer(ctx, k, policy.EnrolPasskey, client, held, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 		wrong = nil
 		actor := personActor(s.Account, client)
 		if err := d.activatePasskey(tx, s.Org, s.Account, actor, answer, name); err != nil {
 			if wrong = err; refusalOnly(err) != nil {
 				return err
 			}
-			return d.beginEnrolment(tx, a, s, string(factor.Passkey)) // the challenge is spent: the page has a new one
+			return d.beginEnrolment(tx, a, *s, string(factor.Passkey)) // the challenge is spent: the page has a new one
 		}
 		// Also for who proved another kind of factor before: where only keys count, this is the one that does.
 		a.Proved.Second, a.Proved.Method = sqldb.Micros(d.Now()), string(factor.Passkey)
@@ -357,7 +342,7 @@ func (d *Desk) shownCodes(a Attempt) ([]string, error) {
 
 // Saved answers the step that shows the recovery codes: from now on nobody can read them again.
 func (d *Desk) Saved(ctx context.Context, k Key, client access.Client, held Held) (Progress, error) {
-	return d.answer(ctx, k, policy.ShowRecovery, client, held, func(_ sqldb.Tx, a *Attempt, _ scene) error {
+	return d.answer(ctx, k, policy.ShowRecovery, client, held, func(_ sqldb.Tx, a *Attempt, _ *scene) error {
 		a.Proved.Codes = nil
 		return nil
 	})
@@ -365,9 +350,9 @@ func (d *Desk) Saved(ctx context.Context, k Key, client access.Client, held Held
 
 // Offer answers the passkey offer: now makes one, later goes on, and is not asked again for a month.
 func (d *Desk) Offer(ctx context.Context, k Key, now bool, client access.Client, held Held) (Progress, error) {
-	return d.answer(ctx, k, policy.OfferPasskey, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	return d.answer(ctx, k, policy.OfferPasskey, client, held, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 		if now {
-			return d.beginEnrolment(tx, a, s, string(factor.Passkey))
+			return d.beginEnrolment(tx, a, *s, string(factor.Passkey))
 		}
 		return d.putOff(tx, a)
 	})
@@ -375,7 +360,7 @@ func (d *Desk) Offer(ctx context.Context, k Key, now bool, client access.Client,
 
 // NotNow goes on from the page that makes an offered passkey without making one.
 func (d *Desk) NotNow(ctx context.Context, k Key, client access.Client, held Held) (Progress, error) {
-	return d.answer(ctx, k, policy.EnrolPasskey, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+	return d.answer(ctx, k, policy.EnrolPasskey, client, held, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 		a.Proved.Enrolling, a.Proved.Options = "", nil
 		if err := d.Relying.Spend(tx, a.Account); err != nil {
 			return err
@@ -407,7 +392,7 @@ func (d *Desk) Recovery(ctx context.Context, k Key, typed string, client access.
 	m, err := factor.MatchRecovery(ctx, d.DB.Read(ctx), d.Hasher, a.Account, code)
 	var p Progress
 	if err == nil {
-		p, err = d.answer(ctx, k, policy.AskRecovery, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		p, err = d.answer(ctx, k, policy.AskRecovery, client, held, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 			if err := factor.SpendRecovery(tx, d.Now(), m); err != nil {
 				return err
 			}
@@ -442,7 +427,7 @@ func (d *Desk) AccessCode(ctx context.Context, k Key, typed string, client acces
 	f, err := factor.MatchAccessCode(ctx, d.DB.Read(ctx), d.Hasher, d.Now(), a.Account, code)
 	var p Progress
 	if err == nil {
-		p, err = d.answer(ctx, k, policy.AskAccessCode, client, held, func(tx sqldb.Tx, a *Attempt, s scene) error {
+		p, err = d.answer(ctx, k, policy.AskAccessCode, client, held, func(tx sqldb.Tx, a *Attempt, s *scene) error {
 			if err := factor.SpendAccessCode(tx, f); err != nil {
 				return err
 			}

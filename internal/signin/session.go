@@ -36,6 +36,8 @@ type Session struct {
 	Created   time.Time
 	LastUsed  time.Time // within a minute
 	Expires   time.Time // at the latest
+
+	void bool // the account, or its organisation, was revoked since; only where it is honoured
 }
 
 const sessionColumns = `id, org_id, account_id, via_id, state, seq, amr, address, user_agent, proved_at, created_at, last_used_at, expires_at`
@@ -45,6 +47,19 @@ func scanSession(row sqldb.Row) (s Session, err error) {
 	err = row(&s.ID, &s.Org, &s.Account, sqldb.Text(&s.Via), &s.State, &s.Seq, &amr, &s.Address, &s.UserAgent, sqldb.Time(&s.Proved), sqldb.Time(&s.Created),
 		sqldb.Time(&s.LastUsed), sqldb.Time(&s.Expires))
 	s.AMR = strings.Fields(amr)
+	return s, err
+}
+
+// openSession returns the open session that where finds by of, or ErrSignedOut, with whether it was revoked since it was made.
+func openSession(tx sqldb.Tx, where string, of any) (Session, error) {
+	var later int64
+	s, err := sqldb.One(tx, func(row sqldb.Row) (Session, error) {
+		return scanSession(func(dest ...any) error { return row(append(dest, &later)...) })
+	}, `select `+sessionColumns+`, `+revoke.Later("sessions")+` from sessions where `+where+` = $1 and state = 'open'`, of)
+	if errors.Is(err, sqldb.ErrNone) {
+		err = ErrSignedOut
+	}
+	s.void = later > 0
 	return s, err
 }
 
@@ -185,10 +200,7 @@ func (d *Desk) Resolve(ctx context.Context, s secret.Text, client access.Client)
 	}
 	tx := d.DB.Read(ctx)
 	var err error
-	if v.Session, err = sqldb.One(tx, scanSession, `select `+sessionColumns+` from sessions where secret_hash = $1 and state = 'open'`, secret.Hash(s)); err != nil {
-		if errors.Is(err, sqldb.ErrNone) {
-			err = ErrSignedOut
-		}
+	if v.Session, err = openSession(tx, "secret_hash", secret.Hash(s)); err != nil {
 		return v, err
 	}
 	if v, err = d.honour(tx, v.Session); err != nil {
@@ -214,16 +226,10 @@ func (d *Desk) Resolve(ctx context.Context, s secret.Text, client access.Client)
 // honour returns who an open session is of, or ErrSignedOut. How long it has been idle is not asked.
 func (d *Desk) honour(tx sqldb.Tx, s Session) (Visitor, error) {
 	v, now := Visitor{Session: s}, d.Now()
-	if !now.Before(v.Session.Expires) {
+	if s.void || !now.Before(s.Expires) {
 		return v, ErrSignedOut
 	}
-	void, err := revoke.Since(tx, v.Session.Account, v.Session.Org, v.Session.Seq)
-	if err != nil {
-		return v, err
-	}
-	if void {
-		return v, ErrSignedOut
-	}
+	var err error
 	if v.Account, err = account.Find(tx, v.Session.Org, v.Session.Account); err != nil {
 		return v, notFoundIsSignedOut(err)
 	}
@@ -265,9 +271,9 @@ func (d *Desk) honour(tx sqldb.Tx, s Session) (Visitor, error) {
 // ErrSignedOut. What goes on without its actor asks it again and again.
 func (d *Desk) Stands(ctx context.Context, actor access.Actor, o id.Org) error {
 	tx := d.DB.Read(ctx)
-	s, err := sqldb.One(tx, scanSession, `select `+sessionColumns+` from sessions where id = $1 and state = 'open'`, actor.Session)
+	s, err := openSession(tx, "id", actor.Session)
 	if err != nil {
-		return joinSignedOut(err)
+		return err
 	}
 	v, err := d.honour(tx, s)
 	if err != nil {
@@ -290,11 +296,7 @@ func (d *Desk) Stands(ctx context.Context, actor access.Actor, o id.Org) error {
 
 // resolveHome honours a linked account's session only as long as the session of its home account would be.
 func (d *Desk) resolveHome(tx sqldb.Tx, v *Visitor, f *policy.Facts) error {
-	home, err := sqldb.One(tx, scanSession, `select `+sessionColumns+` from sessions where id = $1 and state = 'open'`, v.Session.Via)
-	if err != nil {
-		return joinSignedOut(err)
-	}
-	void, err := revoke.Since(tx, home.Account, home.Org, home.Seq)
+	home, err := openSession(tx, "id", v.Session.Via)
 	if err != nil {
 		return err
 	}
@@ -305,7 +307,7 @@ func (d *Desk) resolveHome(tx sqldb.Tx, v *Visitor, f *policy.Facts) error {
 	if err != nil {
 		return notFoundIsSignedOut(err)
 	}
-	if void || !d.Now().Before(home.Expires) || v.Home.State != account.Active || o.Suspended() || v.Account.Home != v.Home.ID {
+	if home.void || !d.Now().Before(home.Expires) || v.Home.State != account.Active || o.Suspended() || v.Account.Home != v.Home.ID {
 		return ErrSignedOut
 	}
 	v.HomeOrg = o

@@ -1,5 +1,6 @@
 // Package throttle owns the counters that slow guessing down (security.md, "Numbers"). A try at someone's factor is counted before the
-// comparison, in a transaction of its own that is committed whatever happens next; a success clears the count.
+// comparison; a success clears the count. Where comparing takes time, the count is committed before, in a transaction of its own (Take); where it takes
+// none, the counter's row is the lock that the next try waits for (TakeIn).
 //
 //	Take(subject) ── waits? ──> Limited refusal, nothing compared
 //	   └─ counted ──> Blocked(address, organisation)? ──> compare ──> right: Clear(subject); wrong: Failed(address, organisation)
@@ -116,38 +117,38 @@ func (g Gate) Take(ctx context.Context, keys ...Key) (failures int64, err error)
 }
 
 // TakeIn is Take in the caller's transaction, for requests that are counted together with what they do: its refusal has to roll that back, for
-// who is told to wait has not tried. A try at a factor is counted by Take, for it stays counted whatever happens next.
+// who is told to wait has not tried. What is rolled back was not compared: a wrong answer has to commit.
 func (g Gate) TakeIn(tx sqldb.Tx, keys ...Key) (failures int64, err error) {
 	us := sqldb.Micros(g.Now())
 	var wait time.Duration
 	for _, k := range ordered(keys) {
-		// The update takes the row's lock as it reads, so that parallel tries queue here.
+		// The statement takes the row's lock as it counts, so that parallel tries queue here. A window that is over begins anew; consecutive failures
+		// have none, and for them nothing lies before $3.
+		over := int64(-1)
+		if k.limit > 0 {
+			over = us - k.span.Microseconds()
+		}
 		c, err := sqldb.One(tx, func(row sqldb.Row) (c counter, err error) {
 			return c, row(&c.failures, &c.blockedUntil, &c.windowStart)
-		}, `insert into throttles (key, failures, blocked_until, window_start, updated_at)
-			values ($1, 0, 0, $2, $2) on conflict (key) do update set updated_at = excluded.updated_at
-			returning failures, blocked_until, window_start`, k.text, us)
+		}, `insert into throttles (key, failures, blocked_until, window_start, updated_at) values ($1, 1, 0, $2, $2) on conflict (key) do update set
+			failures = case when throttles.window_start <= $3 then 1 else throttles.failures + 1 end,
+			window_start = case when throttles.window_start <= $3 then $2 else throttles.window_start end, updated_at = $2
+			returning failures, blocked_until, window_start`, k.text, us, over)
 		if err != nil {
 			return 0, err
-		}
-		if k.limit > 0 && us-c.windowStart >= k.span.Microseconds() {
-			c = counter{windowStart: us}
-		}
-		if k.limit > 0 && c.failures >= k.limit {
-			wait = max(wait, time.Duration(c.windowStart+k.span.Microseconds()-us)*time.Microsecond)
-		}
-		if k.limit == 0 && c.blockedUntil > us {
-			wait = max(wait, time.Duration(c.blockedUntil-us)*time.Microsecond)
-		}
-		if c.failures++; k.limit == 0 {
-			c.blockedUntil = us + Delay(c.failures).Microseconds()
 		}
 		if k.text == keys[0].text {
 			failures = c.failures
 		}
-		if _, err := tx.Exec(`update throttles set failures = $1, blocked_until = $2, window_start = $3 where key = $4`,
-			c.failures, c.blockedUntil, c.windowStart, k.text); err != nil {
-			return 0, err
+		switch {
+		case k.limit > 0 && c.failures > k.limit:
+			wait = max(wait, time.Duration(c.windowStart-over)*time.Microsecond)
+		case k.limit == 0 && c.blockedUntil > us:
+			wait = max(wait, time.Duration(c.blockedUntil-us)*time.Microsecond)
+		case k.limit == 0 && Delay(c.failures) > 0:
+			if _, err := tx.Exec(`update throttles set blocked_until = $1 where key = $2`, us+Delay(c.failures).Microseconds(), k.text); err != nil {
+				return 0, err
+			}
 		}
 	}
 	if wait > 0 {
@@ -168,13 +169,13 @@ func Clear(tx sqldb.Tx, k Key) error {
 }
 
 // Blocked returns a Limited refusal when one of the counters of failures within a window is full.
-func (g Gate) Blocked(ctx context.Context, keys ...Key) error {
+func (g Gate) Blocked(tx sqldb.Tx, keys ...Key) error {
 	us := sqldb.Micros(g.Now())
 	byText, marks, args := map[string]Key{}, []string{}, []any{}
 	for i, k := range keys {
 		byText[k.text], marks, args = k, append(marks, "$"+strconv.Itoa(i+1)), append(args, k.text)
 	}
-	waits, err := sqldb.All(g.DB.Read(ctx), func(row sqldb.Row) (time.Duration, error) {
+	waits, err := sqldb.All(tx, func(row sqldb.Row) (time.Duration, error) {
 		var text string
 		var c counter
 		err := row(&text, &c.failures, &c.windowStart)

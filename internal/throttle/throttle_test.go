@@ -46,7 +46,7 @@ func (c *clocked) take(keys ...throttle.Key) (int64, time.Duration) {
 // blocked returns how long the counters within a window make one wait, 0 when they do not.
 func (c *clocked) blocked(keys ...throttle.Key) time.Duration {
 	c.Helper()
-	err := c.Blocked(c.Context(), keys...)
+	err := c.Blocked(c.DB.Read(c.Context()), keys...)
 	if err == nil {
 		return 0
 	}
