@@ -1,17 +1,20 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,15 +95,16 @@ func (d drive) turn(ctx context.Context) (seen driven, err error) {
 	var mu sync.Mutex
 	var n atomic.Int64
 	var all sync.WaitGroup
-	transport := &http.Transport{MaxIdleConnsPerHost: d.Connections, MaxConnsPerHost: d.Connections}
 	start := time.Now()
 	for range d.Connections {
 		all.Go(func() {
 			var mine []time.Duration
 			failed := 0
+			w := &wire{address: d.address()}
+			defer w.close()
 			for ctx.Err() == nil {
 				began := time.Now()
-				if !d.once(context.WithoutCancel(ctx), transport, int(n.Add(1))-1) {
+				if !d.once(w, int(n.Add(1))-1) {
 					failed++
 				}
 				mine = append(mine, time.Since(began))
@@ -115,20 +119,23 @@ func (d drive) turn(ctx context.Context) (seen driven, err error) {
 	return seen, nil
 }
 
-func (d drive) once(ctx context.Context, transport http.RoundTripper, n int) bool {
+func (d drive) address() string { return strings.TrimPrefix(d.Base, "http://") }
+
+func (d drive) once(w *wire, n int) bool {
 	if len(d.People) == 0 {
-		return d.get(ctx, &http.Client{Transport: transport}, d.Path)
+		res, _, err := w.ask(http.MethodGet, d.Path, "Cookie: "+d.Cookie+"\r\n", "")
+		return err == nil && res.StatusCode == http.StatusOK
 	}
-	s := d.newcomer(ctx, transport, n)
+	s := d.newcomer(w, n)
 	return s.identify() && s.password() && s.code()
 }
 
 // crowd lets all people send their password at the same moment.
 func (d drive) crowd(ctx context.Context) (seen driven, err error) {
-	transport := &http.Transport{MaxIdleConnsPerHost: len(d.People)}
 	people := make([]*newcomer, len(d.People))
 	for i := range people {
-		people[i] = d.newcomer(ctx, transport, i)
+		people[i] = d.newcomer(&wire{address: d.address()}, i)
+		defer people[i].wire.close()
 		if !people[i].identify() {
 			return seen, errors.New("a sign-in failed")
 		}
@@ -145,14 +152,16 @@ func (d drive) crowd(ctx context.Context) (seen driven, err error) {
 	}
 	done := make(chan struct{})
 	go func() { all.Wait(); close(done) }()
-	checker := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // whoever checks comes anew each time
 	for running := true; running; {
 		select {
 		case <-done:
 			running = false
 		case <-time.After(20 * time.Millisecond):
 			asked := time.Now()
-			if !d.get(ctx, checker, "/healthz") {
+			checker := &wire{address: d.address()} // whoever checks comes anew each time
+			res, _, err := checker.ask(http.MethodGet, "/healthz", "", "")
+			checker.close()
+			if err != nil || res.StatusCode != http.StatusOK {
 				return seen, errors.New("/healthz failed")
 			}
 			seen.Alive = append(seen.Alive, time.Since(asked))
@@ -162,60 +171,96 @@ func (d drive) crowd(ctx context.Context) (seen driven, err error) {
 	return seen, nil
 }
 
-func (d drive) get(ctx context.Context, client *http.Client, path string) bool {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.Base+path, nil)
+// wire is a connection that is kept open, dialled when it is first used. It asks one thing after the other and spends as little as it can: what the
+// load generator computes, the server on the same cores does not.
+type wire struct {
+	address string
+	conn    net.Conn
+	in      *bufio.Reader
+}
+
+// ask sends a request with those further header lines and returns the whole answer.
+func (w *wire) ask(method, path, header, body string) (*http.Response, []byte, error) {
+	if w.conn == nil {
+		conn, err := net.Dial("tcp", w.address)
+		if err != nil {
+			return nil, nil, err
+		}
+		w.conn, w.in = conn, bufio.NewReader(conn)
+	}
+	if body != "" {
+		header += "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
+	}
+	if _, err := io.WriteString(w.conn, method+" "+path+" HTTP/1.1\r\nHost: "+w.address+"\r\n"+header+"\r\n"+body); err != nil {
+		return nil, nil, err
+	}
+	res, err := http.ReadResponse(w.in, nil)
 	if err != nil {
-		return false
+		return nil, nil, err
 	}
-	if d.Cookie != "" {
-		r.Header.Set("Cookie", d.Cookie)
+	page, err := io.ReadAll(res.Body)
+	return res, page, errors.Join(err, res.Body.Close())
+}
+
+func (w *wire) close() {
+	if w.conn != nil {
+		_ = w.conn.Close() // everything was read
 	}
-	res, err := client.Do(r)
-	if err != nil {
-		return false
-	}
-	_, err = io.Copy(io.Discard, res.Body)
-	return errors.Join(err, res.Body.Close()) == nil && res.StatusCode == http.StatusOK
 }
 
 // newcomer is a browser at an address of its own that goes the whole way of a person who comes back: each page and each form.
 type newcomer struct {
 	drive
-	ctx     context.Context
-	client  *http.Client
+	wire    *wire
+	cookies map[string]string
 	who     benchPerson
 	from    string
 	at      string // path of the page
-	body    string
+	body    []byte
 	attempt string
 }
 
-func (d drive) newcomer(ctx context.Context, transport http.RoundTripper, n int) *newcomer {
-	jar, _ := cookiejar.New(nil) // never fails
+func (d drive) newcomer(w *wire, n int) *newcomer {
 	address := d.First + n
-	return &newcomer{drive: d, ctx: ctx, client: &http.Client{Transport: transport, Jar: jar}, who: d.People[n%len(d.People)],
+	return &newcomer{drive: d, wire: w, cookies: map[string]string{}, who: d.People[n%len(d.People)],
 		from: fmt.Sprintf("10.%d.%d.%d", address>>16&255, address>>8&255, address&255)}
 }
 
+// mostRedirects is how often a browser of ours is led on.
+const mostRedirects = 5
+
 // ask sends a request and follows to the page that it leads to; at is empty when that failed.
 func (s *newcomer) ask(method, path string, form url.Values) {
-	s.at, s.body = "", ""
-	r, err := http.NewRequestWithContext(s.ctx, method, s.Base+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return
-	}
-	r.Header.Set("X-Forwarded-For", s.from)
-	if method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	res, err := s.client.Do(r)
-	if err != nil {
-		return
-	}
-	body, _ := io.ReadAll(res.Body) // a short body shows as a page without its marks
-	_ = res.Body.Close()
-	if res.StatusCode == http.StatusOK {
-		s.at, s.body = res.Request.URL.Path, string(body)
+	s.at, s.body = "", nil
+	body := form.Encode()
+	for range mostRedirects {
+		header := "X-Forwarded-For: " + s.from + "\r\n"
+		separator := "Cookie: "
+		for name, value := range s.cookies {
+			header += separator + name + "=" + value
+			separator = "; "
+		}
+		if len(s.cookies) > 0 {
+			header += "\r\n"
+		}
+		res, page, err := s.wire.ask(method, path, header, body)
+		if err != nil {
+			return
+		}
+		for _, c := range res.Cookies() {
+			if s.cookies[c.Name] = c.Value; c.MaxAge < 0 {
+				delete(s.cookies, c.Name)
+			}
+		}
+		switch res.StatusCode {
+		case http.StatusOK:
+			s.at, s.body = path, page
+			return
+		case http.StatusSeeOther:
+			method, path, body = http.MethodGet, res.Header.Get("Location"), ""
+		default:
+			return
+		}
 	}
 }
 
@@ -225,18 +270,18 @@ var attemptField = regexp.MustCompile(`name="attempt" value="([^"]+)"`)
 func (s *newcomer) identify() bool {
 	s.ask(http.MethodGet, s.Path, nil)
 	s.ask(http.MethodPost, s.Path, url.Values{"identifier": {s.who.Email}})
-	found := attemptField.FindStringSubmatch(s.body)
+	found := attemptField.FindSubmatch(s.body)
 	if found == nil {
 		return false
 	}
-	s.attempt = found[1]
+	s.attempt = string(found[1])
 	return true
 }
 
 // password sends the password and reads the page of the code.
 func (s *newcomer) password() bool {
 	s.ask(http.MethodPost, "/login/password", url.Values{"attempt": {s.attempt}, "password": {benchPassword}})
-	return strings.Contains(s.body, `action="/login/totp"`)
+	return bytes.Contains(s.body, []byte(`action="/login/totp"`))
 }
 
 // code sends the authenticator app's code and reads the page that the session opens.
