@@ -148,6 +148,9 @@ func (d *Desk) linked(tx sqldb.Tx, home id.Account) ([]Place, error) {
 
 // recent returns the places that were visited last and can be entered still.
 func (d *Desk) recent(tx sqldb.Tx, f from, linked []Place) ([]Place, error) {
+	if !f.below && len(linked) == 0 { // there is nowhere to go
+		return nil, nil
+	}
 	visits, err := sqldb.All(tx, sqldb.Value[id.Org], `select org_id from visits where account_id = $1 order by at desc limit 20`, f.account.ID)
 	if err != nil || len(visits) == 0 {
 		return nil, err
