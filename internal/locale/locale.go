@@ -6,7 +6,6 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -85,28 +84,44 @@ func Load(missing func(l Language, key string, err error)) (*Catalogue, error) {
 		if _, err := catalogues.Open(file(l)); err != nil {
 			return nil, err
 		}
-		c.printers[l] = sync.OnceValue(func() *Printer { return newPrinter(l, missing) })
+		english := c.printers[English] // none behind English itself, which is the first
+		c.printers[l] = sync.OnceValue(func() *Printer { return newPrinter(l, english, missing) })
 	}
 	return c, nil
 }
 
 func file(l Language) string { return "catalogues/" + string(l) + ".json" }
 
-// newPrinter reads a language, and English behind it for what it lacks.
-func newPrinter(l Language, missing func(l Language, key string, err error)) *Printer {
-	bundle := i18n.NewBundle(language.English)
-	bundle.RegisterUnmarshalFunc("json", json.Unmarshal)
-	for _, one := range slices.Compact([]Language{l, English}) {
-		b, err := catalogues.ReadFile(file(one))
+// newPrinter reads a language. Most texts take no arguments: they are kept as they are, and only the others as what go-i18n makes of them, which
+// is many times as much for each collection of garbage to look at.
+func newPrinter(l Language, english func() *Printer, missing func(l Language, key string, err error)) *Printer {
+	tag := language.Make(string(l))
+	bundle := i18n.NewBundle(tag)
+	p := &Printer{Language: l, plain: map[string]string{}, localizer: i18n.NewLocalizer(bundle, string(l)), english: english,
+		numbers: message.NewPrinter(tag), missing: missing}
+	var texts map[string]any
+	b, err := catalogues.ReadFile(file(l))
+	if err == nil {
+		err = json.Unmarshal(b, &texts)
+	}
+	if err != nil {
+		missing(l, file(l), err)
+	}
+	for key, v := range texts {
+		if s, ok := v.(string); ok && !strings.Contains(s, "{{") {
+			p.plain[key] = s
+			continue
+		}
+		m, err := i18n.NewMessage(v)
 		if err == nil {
-			_, err = bundle.ParseMessageFileBytes(b, string(one)+".json")
+			m.ID = key
+			err = bundle.AddMessages(tag, m)
 		}
 		if err != nil {
-			missing(one, file(one), err)
+			missing(l, key, err)
 		}
 	}
-	return &Printer{Language: l, localizer: i18n.NewLocalizer(bundle, string(l), string(English)),
-		numbers: message.NewPrinter(language.Make(string(l))), missing: missing}
+	return p
 }
 
 // In returns the printer of a language; of English when it is not spoken here.
@@ -120,19 +135,18 @@ func (c *Catalogue) In(l Language) *Printer {
 // Printer speaks one language. It is safe for concurrent use.
 type Printer struct {
 	Language  Language
-	localizer *i18n.Localizer
+	plain     map[string]string // the texts without arguments
+	localizer *i18n.Localizer   // of those with
+	english   func() *Printer   // for what this language lacks; nil for English itself
 	numbers   *message.Printer
-	plain     sync.Map // key -> text, for the many messages without arguments
 	missing   func(l Language, key string, err error)
 }
 
 // T returns the text of key. args are name, value pairs that fill {{.Name}} in the text; the value of "Count" also chooses the
 // plural form. Numbers, durations and times (in the zone they are in) are written the way the language writes them.
 func (p *Printer) T(key string, args ...any) string {
-	if len(args) == 0 {
-		if s, ok := p.plain.Load(key); ok {
-			return s.(string)
-		}
+	if s, ok := p.plain[key]; ok {
+		return s
 	}
 	cfg := &i18n.LocalizeConfig{MessageID: key}
 	if len(args) > 0 {
@@ -162,12 +176,12 @@ func (p *Printer) T(key string, args ...any) string {
 	s, err := p.localizer.Localize(cfg)
 	if err != nil || s == "" {
 		p.missing(p.Language, key, err)
-		if s == "" {
+		switch {
+		case s == "" && p.english != nil:
+			return p.english().T(key, args...)
+		case s == "":
 			return key
 		}
-	}
-	if len(args) == 0 && err == nil {
-		p.plain.Store(key, s)
 	}
 	return s
 }
