@@ -34,5 +34,5 @@ func (c *initCommand) Run(ctx context.Context, t *terminal) (err error) {
 		}{string(f.Org.ID), string(f.Account.ID), t.link(f.Token)})
 	}
 	return t.say("%s is set up, with its sign-in page at %s.\nTo activate the account of %s, open this address within %s:\n%s", f.Org.Name,
-		t.address(f.Org.SignInPath()), f.Account.Email, t.words.Duration(f.Org.Rules.LinkLife), t.link(f.Token))
+		t.address(f.Org.SignInPath()), f.Account.Email, t.words().Duration(f.Org.Rules.LinkLife), t.link(f.Token))
 }

@@ -89,7 +89,7 @@ func run(args []string, stdout, stderr io.Writer) (status int) {
 		}
 		return fail(err, exitFailed)
 	}
-	words, err := locale.Load(nil)
+	texts, err := locale.Load(nil)
 	if err != nil {
 		return fail(err, exitFailed)
 	}
@@ -97,7 +97,7 @@ func run(args []string, stdout, stderr io.Writer) (status int) {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	t := &terminal{settings: cl.Settings, flags: settingFlags(chosen.Model), origins: settings.origins, out: stdout, screen: stderr,
-		log: cl.Logger(stderr, isTerminal(stderr)), words: words.In(locale.English)}
+		log: cl.Logger(stderr, isTerminal(stderr)), texts: texts}
 	chosen.BindTo(ctx, (*context.Context)(nil))
 	if err := chosen.Run(t); err != nil {
 		return fail(t.explain(err), exitFailed)

@@ -34,8 +34,11 @@ type terminal struct {
 	out      io.Writer
 	screen   io.Writer // where progress is shown
 	log      *slog.Logger
-	words    *locale.Printer
+	texts    *locale.Catalogue
 }
+
+// words returns the printer of what a command says. It is read when something is said: a server keeps texts of its own.
+func (t *terminal) words() *locale.Printer { return t.texts.In(locale.English) }
 
 // operator is who runs the command, for the audit log.
 func operator() access.Actor {
@@ -127,11 +130,11 @@ func (t *terminal) explain(err error) error {
 		args := refusal.Args{}
 		for name, v := range one.Args {
 			if list, ok := v.([]string); ok {
-				v = t.words.List(list)
+				v = t.words().List(list)
 			}
 			args[name] = v
 		}
-		sentences = append(sentences, t.words.TMap(one.Key, args))
+		sentences = append(sentences, t.words().TMap(one.Key, args))
 	}
 	return errors.New(strings.Join(sentences, " "))
 }

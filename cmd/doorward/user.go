@@ -460,7 +460,7 @@ func (c *userExplainCommand) Run(ctx context.Context, t *terminal) (err error) {
 	loc := o.Location()
 	out := explained{Email: a.Email, State: string(a.State), Verdict: strings.TrimPrefix(e.Verdict.Key, "explain.verdict."), Says: []string{}, Attempts: []attempted{}}
 	for _, l := range e.Lines {
-		out.Says = append(out.Says, l.Text(t.words, loc))
+		out.Says = append(out.Says, l.Text(t.words(), loc))
 	}
 	for _, ev := range e.Attempts {
 		out.Attempts = append(out.Attempts, attempted{ev.At, strings.TrimPrefix(string(ev.Action), "signin."), ev.Reason, ev.Actor.Client.Address})
@@ -468,7 +468,7 @@ func (c *userExplainCommand) Run(ctx context.Context, t *terminal) (err error) {
 	if c.JSON {
 		return t.json(out)
 	}
-	if err := t.say("%s in %s: %s", a.Email, o.Slug, e.Verdict.Text(t.words, loc)); err != nil {
+	if err := t.say("%s in %s: %s", a.Email, o.Slug, e.Verdict.Text(t.words(), loc)); err != nil {
 		return err
 	}
 	for _, line := range out.Says {
