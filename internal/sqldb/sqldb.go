@@ -9,6 +9,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,8 +24,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
-	"modernc.org/sqlite"               // registers "sqlite"
+	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite" // registers "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -114,10 +115,11 @@ func openSQLite(ctx context.Context, file string) (*DB, error) {
 }
 
 func openPostgres(ctx context.Context, dsn string) (*DB, error) {
-	w, err := sql.Open("pgx", dsn)
+	c, err := stdlib.GetDefaultDriver().(*stdlib.Driver).OpenConnector(dsn)
 	if err != nil {
 		return nil, errors.New("database: the postgres:// setting does not parse")
 	}
+	w := sql.OpenDB(connector{c})
 	n := max(8, 4*runtime.NumCPU())
 	w.SetMaxOpenConns(n)
 	w.SetMaxIdleConns(n) // an idle pool below the maximum costs a connection set-up per burst
@@ -129,6 +131,24 @@ func openPostgres(ctx context.Context, dsn string) (*DB, error) {
 		return nil, fmt.Errorf("database: cannot reach PostgreSQL: %w", redact(err))
 	}
 	return db, nil
+}
+
+// connector tells each connection which type of PostgreSQL stands for each Go type that statements take. It is asked where the setting has
+// default_query_exec_mode=exec or simple_protocol, as some poolers need; our build leaves out pgx's own table (see the Makefile).
+type connector struct{ driver.Connector }
+
+// Connect implements driver.Connector.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if pg, ok := conn.(*stdlib.Conn); ok {
+		types := pg.Conn().TypeMap()
+		types.RegisterDefaultPgType(int(0), "int8")
+		types.RegisterDefaultPgType(int64(0), "int8")
+		types.RegisterDefaultPgType("", "text")
+		types.RegisterDefaultPgType([]byte(nil), "bytea")
+		types.RegisterDefaultPgType(false, "bool")
+	}
+	return conn, err
 }
 
 // redact keeps the server's answer, on one line, and drops the connection string, which may hold a password.

@@ -533,6 +533,41 @@ func unknownUser(t *testing.T) string {
 	return u.String()
 }
 
+// Without prepared statements, as some poolers need it, PostgreSQL is not asked for the types of arguments: we have to know them.
+func TestUnprepared(t *testing.T) {
+	for _, mode := range []string{"exec", "simple_protocol"} {
+		t.Run(mode, func(t *testing.T) {
+			setting, dir := doortest.Database(t, sqldb.Postgres)
+			u, err := url.Parse(setting)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := u.Query()
+			q.Set("default_query_exec_mode", mode)
+			u.RawQuery = q.Encode()
+			db, err := sqldb.Open(t.Context(), u.String(), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = db.Close() }()
+			if _, err := db.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Write(t.Context(), func(tx sqldb.Tx) error { _, err := tx.Exec(put, "Grüße", 7); return err }); err != nil {
+				t.Fatal(err)
+			}
+			if n := count(t, db, "Grüße"); n != 7 {
+				t.Errorf("7 comes back as %d", n)
+			}
+			n, err := sqldb.One(db.Read(t.Context()), sqldb.Value[int64], `select count(*) from attempts where id <> $1 or secret_hash = $2 or created_at > $3`,
+				id.New[id.Attempt](time.Now()), []byte{0, 255}, sqldb.Micros(time.Now()))
+			if err != nil || n != 0 {
+				t.Errorf("%d attempts, %v", n, err)
+			}
+		})
+	}
+}
+
 func TestReadOnlyFolder(t *testing.T) {
 	dir := t.TempDir()
 	open := func() error {
