@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,20 +101,41 @@ func compress(b []byte) []byte {
 }
 
 // squeeze takes out of our own files what browsers need not be sent: comments and the white space around marks in style sheets, whole
-// comment lines and indentation in scripts. It does not know strings, so no file of ours keeps such a thing in one.
+// comment lines and indentation in scripts. It does not know strings, so no file of ours keeps such a thing in one. Each start waits for it.
 func squeeze(ext string, b []byte) []byte {
-	replace := func(pattern, with string) { b = regexp.MustCompile(pattern).ReplaceAll(b, []byte(with)) }
+	out := make([]byte, 0, len(b))
 	switch ext {
 	case ".css":
-		replace(`(?s)/\*.*?\*/`, "")
-		replace(`\s+`, " ")
-		replace(` ?([{};,]) ?`, "$1")
-		replace(`: `, ":")
-		replace(`;}`, "}")
+		last := func() byte { return out[len(out)-1] }
+		for space := false; len(b) > 0; {
+			c := b[0]
+			switch {
+			case bytes.HasPrefix(b, []byte("/*")):
+				_, b, _ = bytes.Cut(b, []byte("*/"))
+				continue
+			case strings.IndexByte(" \t\r\n\f", c) >= 0:
+				space = true
+			case c == '}' && len(out) > 0 && last() == ';':
+				out[len(out)-1], space = c, false
+			default:
+				if space && len(out) > 0 && strings.IndexByte("{};,:", last()) < 0 && strings.IndexByte("{};,", c) < 0 {
+					out = append(out, ' ')
+				}
+				out, space = append(out, c), false
+			}
+			b = b[1:]
+		}
 	case ".js":
-		replace(`(?m)^[\t ]*(//.*)?\n|^[\t ]+`, "")
+		for line := range bytes.Lines(b) {
+			if line = bytes.TrimLeft(line, "\t \n"); !bytes.HasPrefix(line, []byte("//")) {
+				out = append(out, line...)
+			}
+		}
+		out = bytes.TrimSpace(out)
+	default:
+		out = bytes.TrimSpace(b)
 	}
-	return bytes.TrimSpace(b)
+	return out
 }
 
 // Asset returns the address of a static file, "" (and a line in the log) when there is none of that name.
