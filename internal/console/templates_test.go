@@ -31,6 +31,17 @@ func TestTemplates(t *testing.T) {
 	pagetest.Check(t, kit, set, samples(t, c))
 }
 
+// BenchmarkRender is the dashboard, where a sign-in ends.
+func BenchmarkRender(b *testing.B) {
+	kit := pagetest.Kit(b)
+	c := &Console{Kit: kit, Now: func() time.Time { return pagetest.Now }}
+	set, err := c.Pages()
+	if err != nil {
+		b.Fatal(err)
+	}
+	pagetest.Bench(b, kit, set, "dashboard", samples(b, c)["dashboard"][0])
+}
+
 var (
 	ago   = pagetest.Now.Add(-3 * time.Hour)
 	ahead = pagetest.Now.Add(40 * 24 * time.Hour)
@@ -57,7 +68,7 @@ var (
 )
 
 // samples has for each page the documents that it can show.
-func samples(t *testing.T, c *Console) map[string][]page.Doc {
+func samples(t testing.TB, c *Console) map[string][]page.Doc {
 	t.Helper()
 	// at is a page of the house's Ada about an organisation.
 	at := func(about org.Org, name, title string, args ...any) page.Base {

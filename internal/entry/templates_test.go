@@ -28,8 +28,21 @@ func TestTemplates(t *testing.T) {
 	pagetest.Check(t, kit, set, samples(t))
 }
 
+// BenchmarkRender is the pages of a sign-in with password and app; the console has the one that follows.
+func BenchmarkRender(b *testing.B) {
+	kit := pagetest.Kit(b)
+	set, err := (&Entry{Kit: kit}).Pages()
+	if err != nil {
+		b.Fatal(err)
+	}
+	docs := samples(b)
+	for _, name := range []string{"login.identifier", "login.password", "login.totp"} {
+		pagetest.Bench(b, kit, set, name, docs[name][0])
+	}
+}
+
 // samples has for each page the documents that it can show.
-func samples(t *testing.T) map[string][]page.Doc {
+func samples(t testing.TB) map[string][]page.Doc {
 	t.Helper()
 	contoso := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.MSP, Slug: "contoso", Name: "Contoso & Söhne"}
 	fabrikam := org.Org{ID: id.New[id.Org](pagetest.Now), Kind: access.Customer, Slug: "fabrikam", Name: "<b>Fabrikam</b>"}

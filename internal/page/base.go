@@ -4,7 +4,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 	"unicode"
 
@@ -19,13 +18,6 @@ const (
 	LayoutCard    Layout = iota // one card in the middle: everything before a session
 	LayoutConsole               // navigation at the left, top bar: everything with one
 )
-
-func (l Layout) template() string {
-	if l == LayoutConsole {
-		return "console"
-	}
-	return "card"
-}
 
 // Doc is what a template gets: a pointer to a struct that embeds Base.
 type Doc interface{ base() *Base }
@@ -91,12 +83,6 @@ type NavItem struct {
 	Slug    string // with Post: the value of the field "slug", "" for none
 }
 
-// NavGroup is the part of a navigation under one heading.
-type NavGroup struct {
-	Title string
-	Items []NavItem
-}
-
 // OrgMenu is the organisation switcher: the ones visited last, a search and the way to all.
 type OrgMenu struct {
 	Recent []NavItem
@@ -155,11 +141,14 @@ func (b *Base) fill(k *Kit, r *http.Request) {
 	b.P = k.catalogue.In(b.Lang)
 	b.Theme = requestOf(r).theme
 	b.Now = k.now()
-	b.query = r.URL.Query()
+	b.query = nil
+	if r.URL.RawQuery != "" {
+		b.query = r.URL.Query()
+	}
 	if b.Location == nil {
 		b.Location = time.UTC
 	}
-	b.placed, b.listed, b.second, b.first = map[string]bool{}, false, false, ""
+	b.placed, b.listed, b.second, b.first = nil, false, false, ""
 	for _, e := range b.Form.Errors {
 		if e.Field != "" {
 			b.first = e.Field
@@ -171,9 +160,6 @@ func (b *Base) fill(k *Kit, r *http.Request) {
 // T returns the text of a catalogue key; args are name, value pairs.
 func (b *Base) T(key string, args ...any) string { return b.P.T(key, args...) }
 
-// InConsole tells whether the page needs the console's look: it stands in its frame, or is one of its pages on a card.
-func (b *Base) InConsole() bool { return b.Layout == LayoutConsole || b.Account != "" }
-
 // Heading returns the page's title without the organisation.
 func (b *Base) Heading() string {
 	if b.Title == "" {
@@ -182,11 +168,8 @@ func (b *Base) Heading() string {
 	return b.P.T(b.Title, b.TitleArgs...)
 }
 
-// Text returns the flash's sentence in the page's language.
-func (b *Base) Text(f Flash) string { return b.P.T(f.Key, f.Args...) }
-
-// StripText returns the sentence of the strip.
-func (b *Base) StripText() string {
+// stripText returns the sentence of the strip.
+func (b *Base) stripText() string {
 	var roles []string
 	for _, w := range b.Strip.Roles {
 		if w.Key != "" {
@@ -205,60 +188,8 @@ func (b *Base) Name(n NavItem) string {
 	return n.Text
 }
 
-// NavGroups returns the navigation under its headings.
-func (b *Base) NavGroups() []NavGroup {
-	var groups []NavGroup
-	last := "\x00"
-	for _, item := range b.Nav {
-		if item.Group != last {
-			g := NavGroup{}
-			if item.Group != "" {
-				g.Title = b.P.T(item.Group)
-			}
-			groups = append(groups, g)
-			last = item.Group
-		}
-		g := &groups[len(groups)-1]
-		g.Items = append(g.Items, item)
-	}
-	return groups
-}
-
 // Asset returns the address of a static file, "" (and a line in the log) when there is none of that name.
 func (b *Base) Asset(name string) string { return b.kit.Asset(name) }
-
-// LanguageSwitch returns the languages as links that choose them. It and ThemeSwitch are written here and not in the layout: they are on every
-// page, and as templates the dozen links would be a third of what a page of the door costs.
-func (b *Base) LanguageSwitch() template.HTML {
-	var out strings.Builder
-	for _, l := range locale.Languages {
-		b.choice(&out, "lang", string(l), ` lang="`+string(l)+`" hreflang="`+string(l)+`"`, l == b.Lang, template.HTMLEscapeString(l.Name()))
-	}
-	return template.HTML(out.String()) //nolint:gosec // everything is escaped
-}
-
-// ThemeSwitch returns the themes as links that choose them.
-func (b *Base) ThemeSwitch() template.HTML {
-	var out strings.Builder
-	for _, t := range []struct{ name, icon string }{{auto, "contrast"}, {light, "sun"}, {dark, "moon"}} {
-		name := template.HTMLEscapeString(b.P.T("theme." + t.name))
-		b.choice(&out, "theme", t.name, ` title="`+name+`"`, t.name == b.Theme || t.name == auto && b.Theme == "",
-			string(b.Icon(t.icon))+`<span class="unseen">`+name+`</span>`)
-	}
-	return template.HTML(out.String()) //nolint:gosec // everything is escaped
-}
-
-// choice writes one link of a switch. attributes and content are HTML.
-func (b *Base) choice(out *strings.Builder, key, value, attributes string, current bool, content string) {
-	out.WriteString(`<a href="` + template.HTMLEscapeString(switchLink(b.query, key, value)) + `"` + attributes)
-	if current {
-		out.WriteString(` aria-current="true"`)
-	}
-	out.WriteString(`>` + content + `</a>`)
-}
-
-// Millis returns the server's time in milliseconds, for count-downs in browsers whose clock is wrong.
-func (b *Base) Millis() int64 { return b.Now.UnixMilli() }
 
 // Time returns how long ago t was, or the date when it lies ahead, with the exact time on hover; a dash for the zero time.
 func (b *Base) Time(t time.Time) template.HTML {
@@ -280,9 +211,9 @@ func (b *Base) stamp(t time.Time, text string) template.HTML {
 	if t.IsZero() {
 		return "–"
 	}
-	//nolint:gosec // everything is escaped
-	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `" title="` +
-		template.HTMLEscapeString(b.P.DateTime(t.In(b.Location))) + `">` + template.HTMLEscapeString(text) + `</time>`)
+	var m markup
+	return m.html("<time").attr("datetime", t.UTC().Format(time.RFC3339)).attr("title", b.P.DateTime(t.In(b.Location))).
+		html(">").text(text).html("</time>").whole()
 }
 
 // Number returns n with the language's separators.
@@ -290,15 +221,3 @@ func (b *Base) Number(n int) string { return b.P.Number(n) }
 
 // Percent returns a share between 0 and 1 as a whole percentage.
 func (b *Base) Percent(share float64) string { return b.P.Percent(share) }
-
-// RefreshTag returns the tag with which a page goes on by itself to Refresh, when that is an address of http or https or a path of
-// our own. It serves where a form's POST ends at another origin, which "form-action 'self'" would stop.
-func (b *Base) RefreshTag() template.HTML {
-	u, err := url.Parse(b.Refresh)
-	if b.Refresh == "" || err != nil || strings.ContainsAny(b.Refresh, "'\"; ") ||
-		LocalPath(b.Refresh) == "" && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		return ""
-	}
-	//nolint:gosec // checked above and escaped
-	return template.HTML(`<meta http-equiv="refresh" content="0; url=` + template.HTMLEscapeString(b.Refresh) + `">`)
-}

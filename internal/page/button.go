@@ -80,3 +80,49 @@ func (x *Button) Passkey(ceremony string) *Button { x.WebAuthn = ceremony; retur
 
 // As sets its id.
 func (x *Button) As(id string) *Button { x.ID = id; return x }
+
+// HTML returns it: the partial "button".
+func (x *Button) HTML() template.HTML {
+	var m markup
+	switch {
+	case x.Dialog != "":
+		m.html("<a")
+		x.look(&m)
+		m.attr("href", "#", x.Dialog).attr("data-dialog", x.Dialog).some("id", x.ID)
+		x.face(&m)
+		m.html("</a>")
+	case x.Href != "":
+		m.html("<a")
+		x.look(&m)
+		m.attr("href", x.Href).flag(" download", x.Download).some("id", x.ID)
+		x.face(&m)
+		m.html("</a>")
+	default:
+		m.flag(`<span class="held">`, x.Reason != "").html("<button")
+		x.look(&m)
+		kind := literal("submit")
+		if x.WebAuthn != "" {
+			kind = "button"
+		}
+		m.html(` type="`).html(kind).html(`"`).some("id", x.ID)
+		if x.Name != "" {
+			m.attr("name", x.Name).attr("value", x.Value)
+		}
+		m.some("form", x.Form).some("data-webauthn", x.WebAuthn).number("data-until", int(x.Until)).flag(" disabled", x.Disabled)
+		x.face(&m)
+		m.html("</button>")
+		if x.Reason != "" {
+			m.html(` <small class="reason">`).text(x.Reason).html("</small></span>")
+		}
+	}
+	return m.whole()
+}
+
+func (x *Button) look(m *markup) {
+	m.html(` class="button `).text(x.Look).flag(" small", x.Small).html(`"`)
+}
+
+// face ends the tag and writes what is seen.
+func (x *Button) face(m *markup) {
+	m.html(">").safe(x.Icon).html("<span>").text(x.Label).html("</span>")
+}

@@ -1,6 +1,9 @@
 package page
 
-import "slices"
+import (
+	"html/template"
+	"slices"
+)
 
 // Option is one of several that a person may choose.
 type Option struct {
@@ -99,8 +102,19 @@ func (t *Tick) Off(key string, args ...any) *Tick {
 	return t
 }
 
-// DescribedBy returns the ids of hint and error, for aria-describedby.
-func (t *Tick) DescribedBy() string { return described(t.ID, t.Hint, t.Error) }
+// HTML returns it with its hint and error: the partial "check".
+func (t *Tick) HTML() template.HTML {
+	var m markup
+	m.html("<div class=\"field\">\n<label class=\"tick\"><input type=\"checkbox\"").attr("id", t.ID).attr("name", t.Name).attr("value", t.Value).
+		flag(" checked", t.On).flag(" disabled", t.Disabled).some("aria-describedby", described(t.ID, t.Hint, t.Error)).
+		flag(` aria-invalid="true"`, t.Error != "").html("><span>").text(t.Label)
+	if t.Hint != "" {
+		m.html("<small").attr("id", t.ID, "-hint").html(">").text(t.Hint).html("</small>")
+	}
+	m.html("</span></label>\n")
+	m.problem(t.ID, t.Error)
+	return m.html("\n</div>").whole()
+}
 
 func described(id, hint, problem string) string {
 	switch {

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"html/template"
 	"strings"
 	"time"
 )
@@ -131,24 +132,118 @@ func (f *Field) Again(of string) *Field {
 	return f
 }
 
-// Meter tells whether the strength of what is typed is shown.
-func (f *Field) Meter() bool {
+// meter tells whether the strength of what is typed is shown.
+func (f *Field) meter() bool {
 	return f.Autocomplete == "new-password" && (len(f.Rules) != 1 || !strings.HasPrefix(f.Rules[0].Test, "same:"))
 }
 
-// DescribedBy returns the ids of hint, rules and error, for aria-describedby.
-func (f *Field) DescribedBy() string {
-	var ids []string
-	if f.Error != "" {
-		ids = append(ids, f.ID+"-error")
+// HTML returns the input with its label, hint and error: the partial "field".
+func (f *Field) HTML() template.HTML {
+	var m markup
+	m.html("<div class=\"field\">\n")
+	f.label(&m)
+	f.hint(&m)
+	if f.Rows > 0 {
+		m.html("<textarea").attr("id", f.ID).attr("name", f.Name).attr("rows", itoa(f.Rows)).flag(` class="mono"`, f.Mono).
+			number("maxlength", f.MaxLength).some("placeholder", f.Placeholder).flag(` autocapitalize="none" spellcheck="false"`, f.Plain)
+		f.state(&m)
+		m.html("\n").text(f.Value).html("</textarea>")
+	} else {
+		m.html("<input").attr("id", f.ID).attr("name", f.Name).attr("type", f.Type).flag(` class="mono"`, f.Mono).some("value", f.Value).
+			some("autocomplete", f.Autocomplete).some("inputmode", f.Mode).number("maxlength", f.MaxLength).some("placeholder", f.Placeholder).
+			flag(` autocapitalize="none" autocorrect="off" spellcheck="false"`, f.Plain)
+		f.state(&m)
 	}
+	m.html("\n")
+	m.problem(f.ID, f.Error)
+	return m.html("\n</div>").whole()
+}
+
+// PasswordHTML returns the input with a button that shows what is typed, and the rules of a new password: the partial "password".
+func (f *Field) PasswordHTML() template.HTML {
+	var m markup
+	m.html("<div class=\"field\">\n")
+	f.label(&m)
+	f.hint(&m)
+	m.html(`<div class="secret"><input`).attr("id", f.ID).attr("name", f.Name).html(` type="password"`).attr("autocomplete", f.Autocomplete).
+		html(` autocapitalize="none" autocorrect="off" spellcheck="false"`).some("data-words", f.Words)
+	f.state(&m)
+	m.html(`<button class="show" type="button"`).attr("data-show", f.ID).attr("data-hide", f.b.P.T("field.password.hide")).
+		html(` aria-pressed="false" hidden>`).text(f.b.P.T("field.password.show")).html("</button></div>\n")
+	m.problem(f.ID, f.Error)
+	m.html("\n")
+	f.checklist(&m)
+	m.html("\n")
+	if f.meter() {
+		m.html(`<div class="strength"`).attr("data-strength", f.ID).attr("data-names", f.strengths()).
+			html(` hidden><i></i><i></i><i></i><i></i><span aria-live="polite"></span></div>`)
+	}
+	return m.html("\n</div>").whole()
+}
+
+// CodeHTML returns the input with its hint before it: the partial "code".
+func (f *Field) CodeHTML() template.HTML {
+	var m markup
+	m.html("<div class=\"field\">\n")
+	f.hint(&m)
+	f.label(&m)
+	m.html(`<input class="code"`).attr("id", f.ID).attr("name", f.Name).html(` type="text" inputmode="numeric" autocomplete="one-time-code"`).
+		html(` autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="16"`).attr("data-code", itoa(f.Digits))
+	f.state(&m)
+	m.html("\n")
+	m.problem(f.ID, f.Error)
+	return m.html("\n</div>").whole()
+}
+
+func (f *Field) label(m *markup) {
+	m.html("<label").attr("for", f.ID).html(">").text(f.Label)
+	if f.Optional {
+		m.html(` <span class="optional">`).text(f.b.P.T("field.optional")).html("</span>")
+	}
+	m.html("</label>\n")
+}
+
+func (f *Field) hint(m *markup) {
 	if f.Hint != "" {
-		ids = append(ids, f.ID+"-hint")
+		m.html(`<p class="hint"`).attr("id", f.ID, "-hint").html(">").text(f.Hint).html("</p>")
 	}
+	m.html("\n")
+}
+
+// state ends the tag of an input with what it is at the moment.
+func (f *Field) state(m *markup) {
+	m.some("aria-describedby", f.describedBy()).flag(` aria-invalid="true"`, f.Error != "").flag(" readonly", f.Readonly).
+		flag(" autofocus", f.Autofocus).html(">")
+}
+
+// checklist writes the rules of a new password. Screen readers are told how each stands.
+func (f *Field) checklist(m *markup) {
+	if len(f.Rules) == 0 {
+		return
+	}
+	m.html(`<ul class="rules`).flag(" again", !f.meter()).html(`"`).attr("id", f.ID, "-rules").attr("data-rules", f.ID).
+		attr("data-met", f.b.P.T("field.rule.met")).attr("data-open", f.b.P.T("field.rule.open")).html(">")
+	for _, r := range f.Rules {
+		m.html("<li").attr("data-test", r.Test).flag(` class="broken"`, r.Broken).html("><span>").text(r.Text).
+			html(` <span class="unseen"></span></span></li>`)
+	}
+	m.html("</ul>")
+}
+
+// problem writes what is wrong with an input.
+func (m *markup) problem(id, sentence string) {
+	if sentence != "" {
+		m.html(`<p class="field-error"`).attr("id", id, "-error").html(`><span class="shape" aria-hidden="true"></span>`).text(sentence).html("</p>")
+	}
+}
+
+// describedBy returns the ids of error, hint and rules, for aria-describedby.
+func (f *Field) describedBy() string {
+	ids := described(f.ID, f.Hint, f.Error)
 	if len(f.Rules) > 0 {
-		ids = append(ids, f.ID+"-rules")
+		ids = strings.TrimPrefix(ids+" "+f.ID+"-rules", " ")
 	}
-	return strings.Join(ids, " ")
+	return ids
 }
 
 // Rule is one rule of a new password, checked live where the browser can.
@@ -174,23 +269,8 @@ func PasswordRules(least int) []Rule {
 	}
 }
 
-// OptionalText is the word beside the label of what may be left empty.
-func (f *Field) OptionalText() string { return f.b.P.T("field.optional") }
-
-// ShowText and HideText are the labels of the button that shows a password.
-func (f *Field) ShowText() string { return f.b.P.T("field.password.show") }
-
-// HideText is ShowText's counterpart.
-func (f *Field) HideText() string { return f.b.P.T("field.password.hide") }
-
-// MetText and OpenText tell screen readers how a rule stands.
-func (f *Field) MetText() string { return f.b.P.T("field.rule.met") }
-
-// OpenText is MetText's counterpart.
-func (f *Field) OpenText() string { return f.b.P.T("field.rule.open") }
-
-// StrengthNames returns the words for the four strengths from weak to strong, separated by "|" for the script.
-func (f *Field) StrengthNames() string {
+// strengths returns the words for the four strengths from weak to strong, separated by "|" for the script.
+func (f *Field) strengths() string {
 	names := make([]string, 4)
 	for i := range names {
 		names[i] = f.b.P.T("field.strength") + ": " + f.b.P.T("field.strength."+itoa(i))

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"html/template"
 	"net/url"
 	"slices"
 
@@ -36,6 +37,9 @@ func (f Form) Sent() bool { return f.Values != nil }
 func (b *Base) Err(field string) string {
 	for _, e := range b.Form.Errors {
 		if e.Field == field {
+			if b.placed == nil {
+				b.placed = map[string]bool{}
+			}
 			b.placed[field] = true
 			return b.P.TMap(e.Key, e.Args)
 		}
@@ -63,12 +67,41 @@ func (b *Base) Problems() []string {
 	return list
 }
 
-// Overlooked is Problems for a layout: nothing as long as the page itself asks for them.
-func (b *Base) Overlooked() []string {
+// overlooked is Problems for a frame: nothing as long as the page itself asks for them.
+func (b *Base) overlooked() []string {
 	if !b.second || b.listed {
 		return nil
 	}
 	return b.Problems()
+}
+
+// ProblemsHTML returns Problems as a box: the partial "problems".
+func (b *Base) ProblemsHTML() template.HTML { return alert(b.Problems()) }
+
+func alert(sentences []string) template.HTML {
+	if len(sentences) == 0 {
+		return ""
+	}
+	var m markup
+	m.html(`<div class="notice bad" role="alert"><span class="shape" aria-hidden="true"></span><div>`)
+	for _, s := range sentences {
+		m.html("<p>").text(s).html("</p>")
+	}
+	return m.html("</div></div>").whole()
+}
+
+// Identity returns the hidden fields that say who the page was made for and about which organisation: the partial "identity".
+func (b *Base) Identity() template.HTML {
+	var m markup
+	return m.hidden("_account", b.Account).hidden("_org", b.Org).whole()
+}
+
+// hidden writes a hidden field where it has a value.
+func (m *markup) hidden(name, value string) *markup {
+	if value == "" {
+		return m
+	}
+	return m.html(`<input type="hidden"`).attr("name", name).attr("value", value).html(">")
 }
 
 // unplaced tells, after the first rendering, whether an error was shown nowhere, and prepares the second one.

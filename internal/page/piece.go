@@ -16,6 +16,12 @@ type Badge struct {
 // Badge returns a status. kind is good, warn, bad or "" for neutral; key a catalogue key with its name, value pairs.
 func (b *Base) Badge(kind, key string, args ...any) Badge { return Badge{kind, b.P.T(key, args...)} }
 
+// HTML returns it: the partial "badge".
+func (x Badge) HTML() template.HTML {
+	var m markup
+	return m.html("<span").attr("class", "badge ", x.Kind).html(`><span class="shape" aria-hidden="true"></span>`).text(x.Text).html("</span>").whole()
+}
+
 // Notice is a paragraph that stands out: the argument of the partial "notice".
 type Notice struct {
 	Kind       string // good, warn, bad, or "" for neutral
@@ -30,6 +36,22 @@ func (b *Base) Notice(kind, key string, args ...any) *Notice {
 
 // To puts a link behind it.
 func (n *Notice) To(href, text string) *Notice { n.Href, n.Link = href, text; return n }
+
+// HTML returns it: the partial "notice".
+func (n *Notice) HTML() template.HTML {
+	var m markup
+	m.notice(n.Kind, "", n.Text, n.Href, n.Link)
+	return m.whole()
+}
+
+// notice writes a paragraph that stands out, with a link behind it where href is one.
+func (m *markup) notice(kind string, role literal, text, href, link string) {
+	m.html("<div").attr("class", "notice ", kind).html(role).html(`><span class="shape" aria-hidden="true"></span><p>`).text(text)
+	if href != "" {
+		m.html(" <a").attr("href", href).html(">").text(link).html("</a>")
+	}
+	m.html("</p></div>")
+}
 
 // Stat is a figure of a dashboard: the argument of the partial "stat".
 type Stat struct {
@@ -56,6 +78,25 @@ func (s *Stat) Filled(share float64) *Stat { s.Chart = s.b.Share(share, s.Label)
 
 // As colours the figure: good, warn or bad.
 func (s *Stat) As(kind string) *Stat { s.Kind = kind; return s }
+
+// HTML returns it: the partial "stat".
+func (s *Stat) HTML() template.HTML {
+	var m markup
+	m.html(`<div class="stat`).flag(" ", s.Kind != "").text(s.Kind).html(`"><p class="stat-label">`)
+	if s.Href != "" {
+		m.html("<a").attr("href", s.Href).html(">").text(s.Label).html("</a>")
+	} else {
+		m.text(s.Label)
+	}
+	m.html(`</p><p class="figure">`).text(s.Value).html("</p>")
+	if s.Chart != "" {
+		m.html(`<div class="stat-chart">`).safe(s.Chart).html("</div>")
+	}
+	if s.Note != "" {
+		m.html(`<p class="stat-note">`).text(s.Note).html("</p>")
+	}
+	return m.html("</div>").whole()
+}
 
 // Progress is something long that runs: the argument of the partial "progress".
 type Progress struct {
@@ -155,6 +196,13 @@ type Chip struct{ Text, Initial, Href, Link string }
 
 // Chip returns it; text is the person as typed, href leads back, key is the catalogue key of that link.
 func (b *Base) Chip(text, href, key string) Chip { return Chip{text, initial(text), href, b.P.T(key)} }
+
+// HTML returns it: the partial "chip".
+func (c Chip) HTML() template.HTML {
+	var m markup
+	return m.html(`<p class="chip"><span class="face" aria-hidden="true">`).text(c.Initial).html(`</span><span class="chip-text">`).text(c.Text).
+		html("</span><a").attr("href", c.Href).html(">").text(c.Link).html("</a></p>").whole()
+}
 
 // Tabs leads between the parts of one thing: the argument of the partial "tabs".
 type Tabs struct {

@@ -1,13 +1,12 @@
 package page
 
 import (
-	"bytes"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
 	"sync"
 )
@@ -66,7 +65,7 @@ func (k *Kit) Parse(fsys fs.FS) (*Set, error) {
 	return s, nil
 }
 
-// Template returns the templates of a page. Look up "card", "console" or "main" in it. The error names the file that does not parse, or the
+// Template returns the templates of a page: "main", and "below" and "bar" where it has them. The error names the file that does not parse, or the
 // page that there is not.
 func (s *Set) Template(name string) (*template.Template, error) {
 	parse := s.pages[name]
@@ -97,25 +96,35 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, status int, name st
 	if b.Flash == nil {
 		b.Flash = s.kit.takeFlash(w, r)
 	}
-	var out bytes.Buffer
-	out.Grow(16 << 10) // most pages are smaller
-	if err := t.ExecuteTemplate(&out, b.Layout.template(), doc); err != nil {
-		return err
-	}
-	if b.unplaced() {
+	out, err := b.whole(t, doc)
+	if err == nil && b.unplaced() {
 		// A field of the refusal is not on this page. Once more, and "problems" tells what would be lost.
-		out.Reset()
-		if err := t.ExecuteTemplate(&out, b.Layout.template(), doc); err != nil {
-			return err
-		}
+		out, err = b.whole(t, doc)
+	}
+	if err != nil {
+		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", string(b.Lang))
-	h.Set("Content-Length", strconv.Itoa(out.Len()))
+	h.Set("Content-Length", itoa(len(out)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(out.Bytes()) // the browser went away: nothing to tell it
+		_, _ = io.WriteString(w, out) // the browser went away: nothing to tell it
 	}
 	return nil
+}
+
+// whole returns the page with its frame. Go writes the frame and the parts that are everywhere (type markup), html/template what the page
+// itself says.
+func (b *Base) whole(t *template.Template, doc Doc) (string, error) {
+	var m markup
+	m.out.Grow(16 << 10) // most pages are smaller
+	err := b.frame(&m, func(name string) error {
+		if t.Lookup(name) == nil {
+			return nil
+		}
+		return t.ExecuteTemplate(&m.out, name, doc)
+	})
+	return m.out.String(), err
 }

@@ -24,7 +24,7 @@ import (
 var Now = time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
 
 // Kit returns a toolkit as the server makes it. A text that a page asks for and a catalogue lacks fails the test.
-func Kit(t *testing.T) *page.Kit {
+func Kit(t testing.TB) *page.Kit {
 	t.Helper()
 	catalogue, err := locale.Load(func(l locale.Language, key string, err error) { t.Errorf("%s: %s: %v", l, key, err) })
 	if err != nil {
@@ -51,9 +51,11 @@ func Check(t *testing.T, kit *page.Kit, set *page.Set, docs map[string][]page.Do
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, layout := range []string{"card", "console"} {
-				if err := templatecheck.CheckHTML(parsed.Lookup(layout), docs[name][0]); err != nil {
-					t.Errorf("in a %s: %v", layout, err)
+			for _, part := range []string{"main", "below", "bar"} {
+				if its := parsed.Lookup(part); its != nil {
+					if err := templatecheck.CheckHTML(its, docs[name][0]); err != nil {
+						t.Errorf("%s: %v", part, err)
+					}
 				}
 			}
 			for i, doc := range docs[name] {
@@ -99,3 +101,27 @@ func render(t *testing.T, kit *page.Kit, set *page.Set, name, what string, l loc
 		}
 	}
 }
+
+// Bench measures a page of the set as a browser asks for it: through Wrap and Handle, with the cookies of a sign-in.
+func Bench(b *testing.B, kit *page.Kit, set *page.Set, name string, doc page.Doc) {
+	b.Run(name, func(b *testing.B) {
+		h := kit.Wrap(kit.Handle(func(w http.ResponseWriter, r *http.Request) error {
+			return set.Render(w, r, http.StatusOK, name, doc)
+		}))
+		r := httptest.NewRequest(http.MethodGet, "/o/contoso/", nil)
+		r.Header.Set("Accept-Language", "de-CH,de;q=0.9,en;q=0.8")
+		r.Header.Set("Cookie", kit.Cookie("session")+"=dws_01234567890123456789; "+kit.Cookie("device")+"=dwd_01234567890123456789; other=1")
+		b.ReportAllocs()
+		for b.Loop() {
+			h.ServeHTTP(&nobody{header: http.Header{}}, r)
+		}
+	})
+}
+
+// nobody is a browser that does not look.
+type nobody struct{ header http.Header }
+
+func (n *nobody) Header() http.Header               { return n.header }
+func (n *nobody) WriteHeader(int)                   {}
+func (n *nobody) Write(b []byte) (int, error)       { return len(b), nil }
+func (n *nobody) WriteString(s string) (int, error) { return len(s), nil }
