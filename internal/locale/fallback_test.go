@@ -13,7 +13,7 @@ func TestFallback(t *testing.T) {
 		t.Fatal(err)
 	}
 	german := c.In(German)
-	clear(german.plain)
+	clear(german.texts)
 	german.localizer = newPrinter("it", nil, func(Language, string, error) {}).localizer
 	if got := german.T("list.and"); got != "and" {
 		t.Errorf("without arguments: %q", got)

@@ -6,11 +6,13 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
+	"github.com/nicksnyder/go-i18n/v2/i18n/template"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 	"golang.org/x/text/number"
@@ -92,12 +94,12 @@ func Load(missing func(l Language, key string, err error)) (*Catalogue, error) {
 
 func file(l Language) string { return "catalogues/" + string(l) + ".json" }
 
-// newPrinter reads a language. Most texts take no arguments: they are kept as they are, and only the others as what go-i18n makes of them, which
+// newPrinter reads a language. Most texts have no plural forms: they are kept as they are, and only the others as what go-i18n makes of them, which
 // is many times as much for each collection of garbage to look at.
 func newPrinter(l Language, english func() *Printer, missing func(l Language, key string, err error)) *Printer {
 	tag := language.Make(string(l))
 	bundle := i18n.NewBundle(tag)
-	p := &Printer{Language: l, plain: map[string]string{}, localizer: i18n.NewLocalizer(bundle, string(l)), english: english,
+	p := &Printer{Language: l, texts: map[string]string{}, localizer: i18n.NewLocalizer(bundle, string(l)), english: english,
 		numbers: message.NewPrinter(tag), missing: missing}
 	var texts map[string]any
 	b, err := catalogues.ReadFile(file(l))
@@ -108,8 +110,8 @@ func newPrinter(l Language, english func() *Printer, missing func(l Language, ke
 		missing(l, file(l), err)
 	}
 	for key, v := range texts {
-		if s, ok := v.(string); ok && !strings.Contains(s, "{{") {
-			p.plain[key] = s
+		if s, ok := v.(string); ok {
+			p.texts[key] = s
 			continue
 		}
 		m, err := i18n.NewMessage(v)
@@ -135,8 +137,8 @@ func (c *Catalogue) In(l Language) *Printer {
 // Printer speaks one language. It is safe for concurrent use.
 type Printer struct {
 	Language  Language
-	plain     map[string]string // the texts without arguments
-	localizer *i18n.Localizer   // of those with
+	texts     map[string]string // those without plural forms
+	localizer *i18n.Localizer   // of those with them
 	english   func() *Printer   // for what this language lacks; nil for English itself
 	numbers   *message.Printer
 	missing   func(l Language, key string, err error)
@@ -145,45 +147,68 @@ type Printer struct {
 // T returns the text of key. args are name, value pairs that fill {{.Name}} in the text; the value of "Count" also chooses the
 // plural form. Numbers, durations and times (in the zone they are in) are written the way the language writes them.
 func (p *Printer) T(key string, args ...any) string {
-	if s, ok := p.plain[key]; ok {
-		return s
-	}
-	cfg := &i18n.LocalizeConfig{MessageID: key}
-	if len(args) > 0 {
-		data := make(map[string]any, len(args)/2)
+	text := p.texts[key]
+	if text == "" {
+		chosen := &i18n.LocalizeConfig{MessageID: key, TemplateParser: template.IdentityParser{}}
 		for i := 0; i+1 < len(args); i += 2 {
-			name := fmt.Sprint(args[i])
-			switch v := args[i+1].(type) {
-			case int:
-				if name == "Count" {
-					cfg.PluralCount = v
-				}
-				data[name] = p.Number(v)
-			case float64:
-				data[name] = p.numbers.Sprint(number.Decimal(v, number.MaxFractionDigits(1)))
-			case time.Duration:
-				data[name] = p.Duration(v)
-			case time.Time:
-				data[name] = p.DateTime(v)
-			case []string:
-				data[name] = p.List(v)
-			default:
-				data[name] = v
+			if n, ok := args[i+1].(int); ok && args[i] == "Count" {
+				chosen.PluralCount = n
 			}
 		}
-		cfg.TemplateData = data
-	}
-	s, err := p.localizer.Localize(cfg)
-	if err != nil || s == "" {
-		p.missing(p.Language, key, err)
+		var err error
+		if text, err = p.localizer.Localize(chosen); err != nil || text == "" {
+			p.missing(p.Language, key, err)
+		}
 		switch {
-		case s == "" && p.english != nil:
+		case text == "" && p.english != nil:
 			return p.english().T(key, args...)
-		case s == "":
+		case text == "":
 			return key
 		}
 	}
-	return s
+	return p.fill(text, args)
+}
+
+// fill returns a text with its arguments in their places. go-i18n would run a template for it: its part is the choice of the plural form.
+func (p *Printer) fill(text string, args []any) string {
+	before, rest, found := strings.Cut(text, "{{.")
+	if !found {
+		return text
+	}
+	var out strings.Builder
+	for found {
+		name, after, _ := strings.Cut(rest, "}}")
+		value := "<no value>" // as a template says it: tests look for it
+		for i := 0; i+1 < len(args); i += 2 {
+			if args[i] == name {
+				value = p.written(args[i+1])
+			}
+		}
+		out.WriteString(before)
+		out.WriteString(value)
+		before, rest, found = strings.Cut(after, "{{.")
+	}
+	out.WriteString(before)
+	return out.String()
+}
+
+// written returns an argument the way the language writes it.
+func (p *Printer) written(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case int:
+		return p.Number(v)
+	case float64:
+		return p.numbers.Sprint(number.Decimal(v, number.MaxFractionDigits(1)))
+	case time.Duration:
+		return p.Duration(v)
+	case time.Time:
+		return p.DateTime(v)
+	case []string:
+		return p.List(v)
+	}
+	return fmt.Sprint(v)
 }
 
 // TMap is T with its arguments as a map, as refusals carry them.
@@ -196,7 +221,12 @@ func (p *Printer) TMap(key string, args map[string]any) string {
 }
 
 // Number writes an integer with the language's separators.
-func (p *Printer) Number(n int) string { return p.numbers.Sprint(number.Decimal(n)) }
+func (p *Printer) Number(n int) string {
+	if 0 <= n && n < 1000 {
+		return strconv.Itoa(n) // nothing to separate, in any of the languages
+	}
+	return p.numbers.Sprint(number.Decimal(n))
+}
 
 // Percent writes a share between 0 and 1 as a whole percentage.
 func (p *Printer) Percent(share float64) string {

@@ -229,6 +229,23 @@ func TestDurations(t *testing.T) {
 	}
 }
 
+// What somebody typed is an argument and nothing more: it is put in as it is, and never filled itself.
+func TestArguments(t *testing.T) {
+	p := load(t).In(locale.English)
+	for _, name := range []string{"{{.Organisation}}", "{{.Name}}{{", "{{", "}}", "%s", `{{template "x"}}`, ""} {
+		want := "Signed in as " + name + ", Fabrikam"
+		if got := p.T("page.signed_in", "Name", name, "Organisation", "Fabrikam"); got != want {
+			t.Errorf("%q is filled in as %q, want %q", name, got, want)
+		}
+		if got := p.T("login.remember", "Count", 30, "Name", name); strings.ContainsAny(got, "{}") || !strings.Contains(got, "30") {
+			t.Errorf("a text with plural forms: %q", got)
+		}
+	}
+	if got := p.T("page.signed_in", "Organisation", "Fabrikam"); !strings.Contains(got, "<no value>") {
+		t.Errorf("an argument that is missing does not show: %q", got)
+	}
+}
+
 func TestLists(t *testing.T) {
 	c := load(t)
 	names := []string{"Ada", "Grace", "Edsger"}
