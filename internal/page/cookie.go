@@ -24,18 +24,26 @@ func (k *Kit) SetCookie(w http.ResponseWriter, name, value string, maxAge time.D
 
 // ReadCookie returns the value of one of our cookies, and false when it is absent or there twice.
 func (k *Kit) ReadCookie(r *http.Request, name string) (string, bool) {
-	found := r.CookiesNamed(k.Cookie(name))
-	if len(found) != 1 {
+	var found *http.Cookie
+	for _, c := range requestOf(r).cookies {
+		if own, ok := strings.CutPrefix(c.Name, k.prefix); ok && own == name {
+			if found != nil {
+				return "", false
+			}
+			found = c
+		}
+	}
+	if found == nil {
 		return "", false
 	}
-	return found[0].Value, true
+	return found.Value, true
 }
 
-// ambiguous tells whether a cookie of ours stands in the request twice: then somebody else may have planted one, and which of them
-// the server reads is chance.
-func (k *Kit) ambiguous(r *http.Request) bool {
+// ambiguous tells whether a cookie of ours is there twice: then somebody else may have planted one, and which of them the server reads is
+// chance.
+func (k *Kit) ambiguous(cookies []*http.Cookie) bool {
 	seen := map[string]bool{}
-	for _, c := range r.Cookies() {
+	for _, c := range cookies {
 		if !strings.HasPrefix(c.Name, k.prefix) {
 			continue
 		}

@@ -57,32 +57,28 @@ func (k *Kit) SetPreference(r *http.Request, person, org locale.Language) {
 // setting, the organisation's, the browser's, English.
 func (k *Kit) Language(r *http.Request) (lang locale.Language, chosen bool) {
 	q := requestOf(r)
-	return first(q.asked, q.switched, q.person, q.org, browser(r)), q.switched != ""
+	return spoken(r, q.asked, q.switched, q.person, q.org), q.switched != ""
 }
 
 // language is Language for either layout. In the console a setting that the person made outranks a switch used at some sign-in.
 func (k *Kit) language(r *http.Request, l Layout) locale.Language {
 	if l == LayoutConsole {
 		q := requestOf(r)
-		return first(q.asked, q.person, q.switched, q.org, browser(r))
+		return spoken(r, q.asked, q.person, q.switched, q.org)
 	}
 	lang, _ := k.Language(r)
 	return lang
 }
 
-func browser(r *http.Request) locale.Language {
-	l, ok := locale.Match(strings.Join(r.Header.Values("Accept-Language"), ","))
-	if !ok {
-		return ""
-	}
-	return l
-}
-
-func first(languages ...locale.Language) locale.Language {
+// spoken returns the first of languages that is set, else the browser's, else English.
+func spoken(r *http.Request, languages ...locale.Language) locale.Language {
 	for _, l := range languages {
 		if l != "" {
 			return l
 		}
+	}
+	if l, ok := locale.Match(strings.Join(r.Header.Values("Accept-Language"), ",")); ok {
+		return l
 	}
 	return locale.English
 }
@@ -90,6 +86,9 @@ func first(languages ...locale.Language) locale.Language {
 // switchLink returns the request's own address with one query value exchanged: a relative reference, so that nothing of the path
 // has to be trusted.
 func switchLink(query url.Values, key, value string) string {
+	if len(query) == 0 {
+		return "?" + key + "=" + value // none of the values needs escaping
+	}
 	other := url.Values{key: {value}}
 	for k, v := range query {
 		if k != "lang" && k != "theme" {

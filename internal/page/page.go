@@ -11,6 +11,7 @@ import (
 	"html/template"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -33,7 +34,8 @@ type Kit struct {
 	log       *slog.Logger
 	now       func() time.Time
 	secure    bool
-	prefix    string // of every cookie's name
+	prefix    string      // of every cookie's name
+	headers   http.Header // of every answer; their values are never written to
 	assets    *assets
 	toolkit   func() (*template.Template, error)
 	own       *Set // the toolkit's own pages
@@ -56,6 +58,7 @@ func New(o Options) (*Kit, error) {
 		// sibling host can plant one.
 		k.prefix = "__Host-door-"
 	}
+	k.headers = headers(k.secure)
 	var err error
 	if k.assets, err = loadAssets(o.Static); err != nil {
 		return nil, err

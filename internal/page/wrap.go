@@ -3,6 +3,7 @@ package page
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -25,6 +26,7 @@ type request struct {
 	person   locale.Language // SetPreference
 	org      locale.Language
 	theme    string
+	cookies  []*http.Cookie
 }
 
 type requestKey struct{}
@@ -34,7 +36,7 @@ func requestOf(r *http.Request) *request {
 	if q, ok := r.Context().Value(requestKey{}).(*request); ok {
 		return q
 	}
-	return &request{}
+	return &request{cookies: r.Cookies()}
 }
 
 // Ref returns the short random id of the request that ctx belongs to, as error pages and the log show it; "" outside a request.
@@ -49,14 +51,15 @@ func Ref(ctx context.Context) string {
 // headers, reads and keeps the choice of language and theme, and refuses a request that carries a cookie of ours twice.
 func (k *Kit) Wrap(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		k.headers(w.Header())
+		maps.Copy(w.Header(), k.headers)
 		q := &request{ref: strings.ToLower(rand.Text()[:8])}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
 		if strings.HasPrefix(r.URL.Path, "/assets/") || strings.HasPrefix(r.URL.Path, "/brand/") {
 			h.ServeHTTP(w, r) // the same for everybody: no cookie matters, none is set
 			return
 		}
-		if k.ambiguous(r) {
+		q.cookies = r.Cookies()
+		if k.ambiguous(q.cookies) {
 			k.Fail(w, r, refusal.New(refusal.Invalid, "error.cookies"))
 			return
 		}
@@ -65,16 +68,19 @@ func (k *Kit) Wrap(h http.Handler) http.Handler {
 	})
 }
 
-// headers sets those that every answer has. Static files replace Cache-Control by their own.
-func (k *Kit) headers(h http.Header) {
-	h.Set("Content-Security-Policy", csp)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Permissions-Policy", permissions)
-	h.Set("Cache-Control", "no-store")
-	if k.secure {
+// headers returns those that every answer has. Static files replace Cache-Control by their own.
+func headers(secure bool) http.Header {
+	h := http.Header{
+		"Content-Security-Policy":      {csp},
+		"X-Content-Type-Options":       {"nosniff"},
+		"Referrer-Policy":              {"no-referrer"},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Permissions-Policy":           {permissions},
+		"Cache-Control":                {"no-store"},
+	}
+	if secure {
 		h.Set("Strict-Transport-Security", "max-age=63072000") // RFC 6797; two years, our host only
 	}
+	return h
 }
