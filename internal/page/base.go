@@ -211,7 +211,7 @@ func (b *Base) stamp(t time.Time, text string) template.HTML {
 	if t.IsZero() {
 		return "–"
 	}
-	var m markup
+	m := newMarkup()
 	return m.html("<time").attr("datetime", t.UTC().Format(time.RFC3339)).attr("title", b.P.DateTime(t.In(b.Location))).
 		html(">").text(text).html("</time>").whole()
 }

@@ -83,23 +83,23 @@ func (x *Button) As(id string) *Button { x.ID = id; return x }
 
 // HTML returns it: the partial "button".
 func (x *Button) HTML() template.HTML {
-	var m markup
+	m := newMarkup()
 	switch {
 	case x.Dialog != "":
 		m.html("<a")
-		x.look(&m)
+		x.look(m)
 		m.attr("href", "#", x.Dialog).attr("data-dialog", x.Dialog).some("id", x.ID)
-		x.face(&m)
+		x.face(m)
 		m.html("</a>")
 	case x.Href != "":
 		m.html("<a")
-		x.look(&m)
+		x.look(m)
 		m.attr("href", x.Href).flag(" download", x.Download).some("id", x.ID)
-		x.face(&m)
+		x.face(m)
 		m.html("</a>")
 	default:
 		m.flag(`<span class="held">`, x.Reason != "").html("<button")
-		x.look(&m)
+		x.look(m)
 		kind := literal("submit")
 		if x.WebAuthn != "" {
 			kind = "button"
@@ -109,7 +109,7 @@ func (x *Button) HTML() template.HTML {
 			m.attr("name", x.Name).attr("value", x.Value)
 		}
 		m.some("form", x.Form).some("data-webauthn", x.WebAuthn).number("data-until", int(x.Until)).flag(" disabled", x.Disabled)
-		x.face(&m)
+		x.face(m)
 		m.html("</button>")
 		if x.Reason != "" {
 			m.html(` <small class="reason">`).text(x.Reason).html("</small></span>")

@@ -104,7 +104,7 @@ func (t *Tick) Off(key string, args ...any) *Tick {
 
 // HTML returns it with its hint and error: the partial "check".
 func (t *Tick) HTML() template.HTML {
-	var m markup
+	m := newMarkup()
 	m.html("<div class=\"field\">\n<label class=\"tick\"><input type=\"checkbox\"").attr("id", t.ID).attr("name", t.Name).attr("value", t.Value).
 		flag(" checked", t.On).flag(" disabled", t.Disabled).some("aria-describedby", described(t.ID, t.Hint, t.Error)).
 		flag(` aria-invalid="true"`, t.Error != "").html("><span>").text(t.Label)

@@ -137,62 +137,59 @@ func (f *Field) meter() bool {
 	return f.Autocomplete == "new-password" && (len(f.Rules) != 1 || !strings.HasPrefix(f.Rules[0].Test, "same:"))
 }
 
-// HTML returns the input with its label, hint and error: the partial "field".
+// HTML returns the input with its label, hint and error: the partials "field", "password" and "code".
 func (f *Field) HTML() template.HTML {
-	var m markup
+	m := newMarkup()
 	m.html("<div class=\"field\">\n")
-	f.label(&m)
-	f.hint(&m)
+	switch {
+	case f.Digits > 0: // the hint tells where to look for the code
+		f.hint(m)
+		f.label(m)
+		f.code(m)
+	case f.Type == "password":
+		f.label(m)
+		f.hint(m)
+		f.password(m)
+	default:
+		f.label(m)
+		f.hint(m)
+		f.input(m)
+	}
+	m.html("\n")
+	m.problem(f.ID, f.Error)
+	if f.Type == "password" {
+		f.checklist(m)
+	}
+	return m.html("\n</div>").whole()
+}
+
+func (f *Field) input(m *markup) {
 	if f.Rows > 0 {
 		m.html("<textarea").attr("id", f.ID).attr("name", f.Name).attr("rows", itoa(f.Rows)).flag(` class="mono"`, f.Mono).
 			number("maxlength", f.MaxLength).some("placeholder", f.Placeholder).flag(` autocapitalize="none" spellcheck="false"`, f.Plain)
-		f.state(&m)
+		f.state(m)
 		m.html("\n").text(f.Value).html("</textarea>")
-	} else {
-		m.html("<input").attr("id", f.ID).attr("name", f.Name).attr("type", f.Type).flag(` class="mono"`, f.Mono).some("value", f.Value).
-			some("autocomplete", f.Autocomplete).some("inputmode", f.Mode).number("maxlength", f.MaxLength).some("placeholder", f.Placeholder).
-			flag(` autocapitalize="none" autocorrect="off" spellcheck="false"`, f.Plain)
-		f.state(&m)
+		return
 	}
-	m.html("\n")
-	m.problem(f.ID, f.Error)
-	return m.html("\n</div>").whole()
+	m.html("<input").attr("id", f.ID).attr("name", f.Name).attr("type", f.Type).flag(` class="mono"`, f.Mono).some("value", f.Value).
+		some("autocomplete", f.Autocomplete).some("inputmode", f.Mode).number("maxlength", f.MaxLength).some("placeholder", f.Placeholder).
+		flag(` autocapitalize="none" autocorrect="off" spellcheck="false"`, f.Plain)
+	f.state(m)
 }
 
-// PasswordHTML returns the input with a button that shows what is typed, and the rules of a new password: the partial "password".
-func (f *Field) PasswordHTML() template.HTML {
-	var m markup
-	m.html("<div class=\"field\">\n")
-	f.label(&m)
-	f.hint(&m)
-	m.html(`<div class="secret"><input`).attr("id", f.ID).attr("name", f.Name).html(` type="password"`).attr("autocomplete", f.Autocomplete).
-		html(` autocapitalize="none" autocorrect="off" spellcheck="false"`).some("data-words", f.Words)
-	f.state(&m)
-	m.html(`<button class="show" type="button"`).attr("data-show", f.ID).attr("data-hide", f.b.P.T("field.password.hide")).
-		html(` aria-pressed="false" hidden>`).text(f.b.P.T("field.password.show")).html("</button></div>\n")
-	m.problem(f.ID, f.Error)
-	m.html("\n")
-	f.checklist(&m)
-	m.html("\n")
-	if f.meter() {
-		m.html(`<div class="strength"`).attr("data-strength", f.ID).attr("data-names", f.strengths()).
-			html(` hidden><i></i><i></i><i></i><i></i><span aria-live="polite"></span></div>`)
-	}
-	return m.html("\n</div>").whole()
-}
-
-// CodeHTML returns the input with its hint before it: the partial "code".
-func (f *Field) CodeHTML() template.HTML {
-	var m markup
-	m.html("<div class=\"field\">\n")
-	f.hint(&m)
-	f.label(&m)
+func (f *Field) code(m *markup) {
 	m.html(`<input class="code"`).attr("id", f.ID).attr("name", f.Name).html(` type="text" inputmode="numeric" autocomplete="one-time-code"`).
 		html(` autocapitalize="none" autocorrect="off" spellcheck="false" maxlength="16"`).attr("data-code", itoa(f.Digits))
-	f.state(&m)
-	m.html("\n")
-	m.problem(f.ID, f.Error)
-	return m.html("\n</div>").whole()
+	f.state(m)
+}
+
+// password writes the input with a button that shows what is typed.
+func (f *Field) password(m *markup) {
+	m.html(`<div class="secret"><input`).attr("id", f.ID).attr("name", f.Name).html(` type="password"`).attr("autocomplete", f.Autocomplete).
+		html(` autocapitalize="none" autocorrect="off" spellcheck="false"`).some("data-words", f.Words)
+	f.state(m)
+	m.html(`<button class="show" type="button"`).attr("data-show", f.ID).attr("data-hide", f.b.P.T("field.password.hide")).
+		html(` aria-pressed="false" hidden>`).text(f.b.P.T("field.password.show")).html("</button></div>")
 }
 
 func (f *Field) label(m *markup) {
@@ -216,18 +213,23 @@ func (f *Field) state(m *markup) {
 		flag(" autofocus", f.Autofocus).html(">")
 }
 
-// checklist writes the rules of a new password. Screen readers are told how each stands.
+// checklist writes the rules of a new password and the meter of its strength. Screen readers are told how each rule stands.
 func (f *Field) checklist(m *markup) {
-	if len(f.Rules) == 0 {
-		return
+	m.html("\n")
+	if len(f.Rules) > 0 {
+		m.html(`<ul class="rules`).flag(" again", !f.meter()).html(`"`).attr("id", f.ID, "-rules").attr("data-rules", f.ID).
+			attr("data-met", f.b.P.T("field.rule.met")).attr("data-open", f.b.P.T("field.rule.open")).html(">")
+		for _, r := range f.Rules {
+			m.html("<li").attr("data-test", r.Test).flag(` class="broken"`, r.Broken).html("><span>").text(r.Text).
+				html(` <span class="unseen"></span></span></li>`)
+		}
+		m.html("</ul>")
 	}
-	m.html(`<ul class="rules`).flag(" again", !f.meter()).html(`"`).attr("id", f.ID, "-rules").attr("data-rules", f.ID).
-		attr("data-met", f.b.P.T("field.rule.met")).attr("data-open", f.b.P.T("field.rule.open")).html(">")
-	for _, r := range f.Rules {
-		m.html("<li").attr("data-test", r.Test).flag(` class="broken"`, r.Broken).html("><span>").text(r.Text).
-			html(` <span class="unseen"></span></span></li>`)
+	m.html("\n")
+	if f.meter() {
+		m.html(`<div class="strength"`).attr("data-strength", f.ID).attr("data-names", f.strengths()).
+			html(` hidden><i></i><i></i><i></i><i></i><span aria-live="polite"></span></div>`)
 	}
-	m.html("</ul>")
 }
 
 // problem writes what is wrong with an input.

@@ -75,14 +75,12 @@ func (b *Base) overlooked() []string {
 	return b.Problems()
 }
 
-// ProblemsHTML returns Problems as a box: the partial "problems".
-func (b *Base) ProblemsHTML() template.HTML { return alert(b.Problems()) }
-
+// alert returns sentences as a box that screen readers read at once.
 func alert(sentences []string) template.HTML {
 	if len(sentences) == 0 {
 		return ""
 	}
-	var m markup
+	m := newMarkup()
 	m.html(`<div class="notice bad" role="alert"><span class="shape" aria-hidden="true"></span><div>`)
 	for _, s := range sentences {
 		m.html("<p>").text(s).html("</p>")
@@ -90,9 +88,9 @@ func alert(sentences []string) template.HTML {
 	return m.html("</div></div>").whole()
 }
 
-// Identity returns the hidden fields that say who the page was made for and about which organisation: the partial "identity".
-func (b *Base) Identity() template.HTML {
-	var m markup
+// identity returns the hidden fields that say who the page was made for and about which organisation.
+func (b *Base) identity() template.HTML {
+	m := newMarkup()
 	return m.hidden("_account", b.Account).hidden("_org", b.Org).whole()
 }
 

@@ -91,7 +91,7 @@ func (b *Base) card(m *markup, part func(name string) error) error {
 	if b.Me != nil {
 		m.html(`<aside class="signed">`).text(b.P.T("page.signed_in", "Name", b.Me.Email, "Organisation", b.Me.OrgName)).html("</aside>\n")
 	}
-	m.html(`<footer class="foot">`).safe(b.Switches()).html("<span class=\"maker\">Doorward</span></footer>\n</div>\n")
+	m.html(`<footer class="foot">`).safe(b.switches()).html("<span class=\"maker\">Doorward</span></footer>\n</div>\n")
 	return nil
 }
 
@@ -135,7 +135,7 @@ func (b *Base) strip(m *markup) {
 	m.html(`<div class="strip" role="status"><p>`).text(b.stripText()).html("</p>")
 	switch leave := b.P.T("page.leave"); {
 	case b.Strip.Post:
-		m.html(`<form method="post"`).attr("action", b.Strip.Leave).html(">").safe(b.Identity()).
+		m.html(`<form method="post"`).attr("action", b.Strip.Leave).html(">").safe(b.identity()).
 			html(`<button class="button quiet small" type="submit">`).text(leave).html("</button></form>")
 	case b.Strip.Leave != "":
 		m.html("<a").attr("href", b.Strip.Leave).html(">").text(leave).html("</a>")
@@ -247,14 +247,14 @@ func (b *Base) me(m *markup) {
 	}
 	m.html("\n<div class=\"ruled choice\"><span>").text(b.P.T("page.theme")).html(`</span><span class="themes">`)
 	b.themes(m)
-	m.html("</span></div>\n<form class=\"ruled\" method=\"post\" action=\"/logout\">").safe(b.Identity()).
+	m.html("</span></div>\n<form class=\"ruled\" method=\"post\" action=\"/logout\">").safe(b.identity()).
 		html(`<button class="item" type="submit">`).safe(b.Icon("leave")).html("<span>").text(b.P.T("page.sign_out")).
 		html("</span></button></form></div></details>")
 }
 
 // HTML returns logo, or tile, and name: the partial "brand".
 func (b Brand) HTML() template.HTML {
-	var m markup
+	m := newMarkup()
 	if b.LogoURL != "" {
 		m.html(`<img class="logo"`).attr("src", b.LogoURL).html(` alt="">`)
 	} else {
@@ -263,16 +263,16 @@ func (b Brand) HTML() template.HTML {
 	return m.html(`<span class="brand-name">`).text(b.Name).html("</span>").whole()
 }
 
-// Switches returns the languages and the themes as links that choose them: the partial "switches".
-func (b *Base) Switches() template.HTML {
-	var m markup
+// switches returns the languages and the themes as links that choose them.
+func (b *Base) switches() template.HTML {
+	m := newMarkup()
 	m.html(`<nav class="languages"`).attr("aria-label", b.P.T("page.language")).html(">")
 	for _, l := range locale.Languages {
-		b.choice(&m, "lang", string(l)).attr("lang", string(l)).attr("hreflang", string(l)).flag(` aria-current="true"`, l == b.Lang).
+		b.choice(m, "lang", string(l)).attr("lang", string(l)).attr("hreflang", string(l)).flag(` aria-current="true"`, l == b.Lang).
 			html(">").text(l.Name()).html("</a>")
 	}
 	m.html("</nav>\n<nav class=\"themes\"").attr("aria-label", b.P.T("page.theme")).html(">")
-	b.themes(&m)
+	b.themes(m)
 	return m.html("</nav>").whole()
 }
 

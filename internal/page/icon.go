@@ -6,7 +6,7 @@ import (
 )
 
 // icons are drawn on a grid of 20 with a line of 1.5 in the colour of the text.
-var icons = map[string]string{
+var icons = map[string]literal{
 	"home":     `<path d="M3.5 9 10 3.5 16.5 9v7a.5.5 0 0 1-.5.5h-4v-5H8v5H4a.5.5 0 0 1-.5-.5z"/>`,
 	"chart":    `<path d="M3.5 16.5h13M6 13.5V10M10 13.5V5M14 13.5V8"/>`,
 	"people":   `<circle cx="7.5" cy="7" r="2.75"/><path d="M2.5 16c.3-2.7 2.3-4.25 5-4.25s4.7 1.55 5 4.25M12.75 4.5a2.75 2.75 0 0 1 0 5M14.5 12.2c1.7.5 2.8 1.8 3 3.8"/>`,
@@ -60,10 +60,16 @@ func (b *Base) Icon(name string) template.HTML {
 	if name == "" {
 		return ""
 	}
+	m := newMarkup()
+	b.icon(m, name)
+	return m.whole()
+}
+
+func (b *Base) icon(m *markup, name string) {
 	path, ok := icons[name]
 	if !ok {
 		b.kit.log.Error("no such icon", slog.String("name", name))
-		return ""
+		return
 	}
-	return template.HTML(`<svg class="icon" viewBox="0 0 20 20" aria-hidden="true">` + path + `</svg>`) //nolint:gosec // our own table
+	m.html(`<svg class="icon" viewBox="0 0 20 20" aria-hidden="true">`).html(path).html(`</svg>`)
 }

@@ -10,6 +10,24 @@ import (
 // html/template knows. The zero value is empty.
 type markup struct{ out strings.Builder }
 
+// Piece is a part of a page that writes itself.
+type Piece interface{ HTML() template.HTML }
+
+// pieces are what the partials call instead of methods: html/template makes the type of a method anew each time it looks for one.
+var pieces = template.FuncMap{
+	"piece":    Piece.HTML,
+	"identity": func(d Doc) template.HTML { return d.base().identity() },
+	"problems": func(d Doc) template.HTML { return alert(d.base().Problems()) },
+	"switches": func(d Doc) template.HTML { return d.base().switches() },
+}
+
+// newMarkup returns one with room for most parts.
+func newMarkup() *markup {
+	m := new(markup)
+	m.out.Grow(512)
+	return m
+}
+
 // literal is HTML of our own. A variable of type string is not assignable to it, so what came from elsewhere does not compile.
 type literal string
 

@@ -63,7 +63,9 @@ func New(o Options) (*Kit, error) {
 	if k.assets, err = loadAssets(o.Static); err != nil {
 		return nil, err
 	}
-	k.toolkit = sync.OnceValues(func() (*template.Template, error) { return template.ParseFS(files, "templates/*.html") })
+	k.toolkit = sync.OnceValues(func() (*template.Template, error) {
+		return template.New("").Funcs(pieces).ParseFS(files, "templates/*.html")
+	})
 	pages, err := fs.Sub(files, "templates/pages")
 	if err != nil {
 		return nil, err

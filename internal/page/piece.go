@@ -18,7 +18,7 @@ func (b *Base) Badge(kind, key string, args ...any) Badge { return Badge{kind, b
 
 // HTML returns it: the partial "badge".
 func (x Badge) HTML() template.HTML {
-	var m markup
+	m := newMarkup()
 	return m.html("<span").attr("class", "badge ", x.Kind).html(`><span class="shape" aria-hidden="true"></span>`).text(x.Text).html("</span>").whole()
 }
 
@@ -39,7 +39,7 @@ func (n *Notice) To(href, text string) *Notice { n.Href, n.Link = href, text; re
 
 // HTML returns it: the partial "notice".
 func (n *Notice) HTML() template.HTML {
-	var m markup
+	m := newMarkup()
 	m.notice(n.Kind, "", n.Text, n.Href, n.Link)
 	return m.whole()
 }
@@ -81,7 +81,7 @@ func (s *Stat) As(kind string) *Stat { s.Kind = kind; return s }
 
 // HTML returns it: the partial "stat".
 func (s *Stat) HTML() template.HTML {
-	var m markup
+	m := newMarkup()
 	m.html(`<div class="stat`).flag(" ", s.Kind != "").text(s.Kind).html(`"><p class="stat-label">`)
 	if s.Href != "" {
 		m.html("<a").attr("href", s.Href).html(">").text(s.Label).html("</a>")
@@ -199,7 +199,7 @@ func (b *Base) Chip(text, href, key string) Chip { return Chip{text, initial(tex
 
 // HTML returns it: the partial "chip".
 func (c Chip) HTML() template.HTML {
-	var m markup
+	m := newMarkup()
 	return m.html(`<p class="chip"><span class="face" aria-hidden="true">`).text(c.Initial).html(`</span><span class="chip-text">`).text(c.Text).
 		html("</span><a").attr("href", c.Href).html(">").text(c.Link).html("</a></p>").whole()
 }

@@ -119,7 +119,7 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, status int, name st
 // itself says.
 func (b *Base) whole(t *template.Template, doc Doc) (string, error) {
 	var m markup
-	m.out.Grow(16 << 10) // most pages are smaller
+	m.out.Grow(8 << 10) // most pages are smaller
 	err := b.frame(&m, func(name string) error {
 		if t.Lookup(name) == nil {
 			return nil
