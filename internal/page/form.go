@@ -1,7 +1,6 @@
 package page
 
 import (
-	"html/template"
 	"net/url"
 	"slices"
 
@@ -75,23 +74,21 @@ func (b *Base) overlooked() []string {
 	return b.Problems()
 }
 
-// alert returns sentences as a box that screen readers read at once.
-func alert(sentences []string) template.HTML {
+// alert writes sentences as a box that screen readers read at once.
+func (m *markup) alert(sentences []string) *markup {
 	if len(sentences) == 0 {
-		return ""
+		return m
 	}
-	m := newMarkup()
 	m.html(`<div class="notice bad" role="alert"><span class="shape" aria-hidden="true"></span><div>`)
 	for _, s := range sentences {
 		m.html("<p>").text(s).html("</p>")
 	}
-	return m.html("</div></div>").whole()
+	return m.html("</div></div>")
 }
 
-// identity returns the hidden fields that say who the page was made for and about which organisation.
-func (b *Base) identity() template.HTML {
-	m := newMarkup()
-	return m.hidden("_account", b.Account).hidden("_org", b.Org).whole()
+// identity writes the hidden fields that say who the page was made for and about which organisation.
+func (m *markup) identity(b *Base) *markup {
+	return m.hidden("_account", b.Account).hidden("_org", b.Org)
 }
 
 // hidden writes a hidden field where it has a value.

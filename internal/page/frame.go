@@ -78,7 +78,7 @@ func (b *Base) card(m *markup, part func(name string) error) error {
 	b.strip(m)
 	m.html("<div class=\"stage\">\n<main class=\"card").flag(" wide", b.Wide).html("\" id=\"main\">\n")
 	if b.Brand.Name != "" {
-		m.html(`<header class="brand">`).safe(b.Brand.HTML()).html("</header>\n")
+		m.html(`<header class="brand">`).brand(b.Brand).html("</header>\n")
 	}
 	b.flash(m)
 	if err := part("main"); err != nil {
@@ -91,7 +91,9 @@ func (b *Base) card(m *markup, part func(name string) error) error {
 	if b.Me != nil {
 		m.html(`<aside class="signed">`).text(b.P.T("page.signed_in", "Name", b.Me.Email, "Organisation", b.Me.OrgName)).html("</aside>\n")
 	}
-	m.html(`<footer class="foot">`).safe(b.switches()).html("<span class=\"maker\">Doorward</span></footer>\n</div>\n")
+	m.html(`<footer class="foot">`)
+	b.switches(m)
+	m.html("<span class=\"maker\">Doorward</span></footer>\n</div>\n")
 	return nil
 }
 
@@ -100,13 +102,13 @@ func (b *Base) console(m *markup, part func(name string) error) error {
 	m.html(`<nav class="side"`).attr("aria-label", b.P.T("page.navigation")).html(`><div class="side-top">`)
 	b.orgs(m)
 	m.html(`<input class="unseen" type="checkbox" id="nav-open"`).attr("aria-label", b.P.T("page.menu")).
-		html(`><label class="fold" for="nav-open" aria-hidden="true">`).safe(b.Icon("menu")).html("</label></div>\n<div class=\"nav\">")
+		html(`><label class="fold" for="nav-open" aria-hidden="true">`).icon(b.drawing("menu")).html("</label></div>\n<div class=\"nav\">")
 	b.nav(m)
 	m.html("</div></nav>\n<div class=\"pane\">\n<header class=\"top\">")
 	if b.Search != "" {
 		name := b.P.T("page.search")
 		m.html(`<form class="search" method="get"`).attr("action", b.Search).html(` role="search"`).attr("aria-label", b.P.T("search.for")).html(">").
-			safe(b.Icon("search")).html(`<input type="search" name="q"`).attr("aria-label", name).attr("placeholder", name).
+			icon(b.drawing("search")).html(`<input type="search" name="q"`).attr("aria-label", name).attr("placeholder", name).
 			html(` data-search><kbd hidden>Ctrl K</kbd></form>`)
 	}
 	if err := part("bar"); err != nil {
@@ -135,7 +137,7 @@ func (b *Base) strip(m *markup) {
 	m.html(`<div class="strip" role="status"><p>`).text(b.stripText()).html("</p>")
 	switch leave := b.P.T("page.leave"); {
 	case b.Strip.Post:
-		m.html(`<form method="post"`).attr("action", b.Strip.Leave).html(">").safe(b.identity()).
+		m.html(`<form method="post"`).attr("action", b.Strip.Leave).html(">").identity(b).
 			html(`<button class="button quiet small" type="submit">`).text(leave).html("</button></form>")
 	case b.Strip.Leave != "":
 		m.html("<a").attr("href", b.Strip.Leave).html(">").text(leave).html("</a>")
@@ -149,7 +151,7 @@ func (b *Base) flash(m *markup) {
 		b.message(m, *b.Flash, ` role="status"`)
 	}
 	if list := b.overlooked(); len(list) > 0 {
-		m.safe(alert(list)).html("\n")
+		m.alert(list).html("\n")
 	}
 }
 
@@ -173,7 +175,7 @@ func (b *Base) nav(m *markup) {
 			m.html("<ul>")
 		}
 		m.html("<li><a").attr("href", item.Href).flag(` aria-current="page"`, item.Current).html(">").
-			safe(b.Icon(item.Icon)).flag(`<span class="dot" aria-hidden="true"></span>`, item.Icon == "").
+			icon(b.drawing(item.Icon)).flag(`<span class="dot" aria-hidden="true"></span>`, item.Icon == "").
 			html("<span>").text(b.Name(item)).html("</span>")
 		if item.Count != 0 {
 			m.html(`<span class="count">`).text(b.P.Number(item.Count)).html("</span>")
@@ -189,13 +191,13 @@ func (b *Base) nav(m *markup) {
 func (b *Base) orgs(m *markup) {
 	if b.Orgs == nil {
 		if b.Brand.Href != "" {
-			m.html(`<a class="brand"`).attr("href", b.Brand.Href).html(">").safe(b.Brand.HTML()).html("</a>")
+			m.html(`<a class="brand"`).attr("href", b.Brand.Href).html(">").brand(b.Brand).html("</a>")
 		} else {
-			m.html(`<div class="brand">`).safe(b.Brand.HTML()).html("</div>")
+			m.html(`<div class="brand">`).brand(b.Brand).html("</div>")
 		}
 		return
 	}
-	m.html(`<details class="menu org" data-menu><summary>`).safe(b.Brand.HTML()).safe(b.Icon("updown")).
+	m.html(`<details class="menu org" data-menu><summary>`).brand(b.Brand).icon(b.drawing("updown")).
 		html(`<span class="unseen">`).text(b.P.T("page.switch_org")).html("</span></summary>\n<div class=\"sheet\">")
 	if len(b.Orgs.Recent) > 0 {
 		m.html(`<p class="sheet-title">`).text(b.P.T("page.recent")).html("</p><ul>")
@@ -208,7 +210,7 @@ func (b *Base) orgs(m *markup) {
 			} else {
 				m.html("<a").attr("href", item.Href).flag(` aria-current="true"`, item.Current).html("><span>").text(b.Name(item)).html("</span>")
 				if item.Current {
-					m.safe(b.Icon("check"))
+					m.icon(b.drawing("check"))
 				}
 				m.html("</a>")
 			}
@@ -221,7 +223,7 @@ func (b *Base) orgs(m *markup) {
 		find := b.P.T("page.find_org")
 		m.html(`<form class="who" method="get"`).attr("action", b.Orgs.All).html(` role="search"`).attr("aria-label", find).
 			html(`><input type="search" name="q"`).attr("aria-label", find).attr("placeholder", find).html("></form>\n")
-		m.html(`<ul class="ruled"><li><a`).attr("href", b.Orgs.All).html(">").safe(b.Icon("building")).
+		m.html(`<ul class="ruled"><li><a`).attr("href", b.Orgs.All).html(">").icon(b.drawing("building")).
 			html("<span>").text(b.P.T("page.all_orgs")).html("</span></a></li></ul>")
 	}
 	m.html("</div></details>\n")
@@ -238,34 +240,34 @@ func (b *Base) me(m *markup) {
 		shown = me.Email
 	}
 	m.html(`<details class="menu me" data-menu><summary><span class="face" aria-hidden="true">`).text(me.Initial()).
-		html(`</span><span class="me-name">`).text(shown).html("</span>").safe(b.Icon("down")).html("</summary>\n")
+		html(`</span><span class="me-name">`).text(shown).html("</span>").icon(b.drawing("down")).html("</summary>\n")
 	m.html(`<div class="sheet"><p class="who"><strong>`).text(me.Name).html("</strong><span>").text(me.Email).html("</span><span>").
 		text(me.OrgName).html("</span></p>\n")
 	if me.Href != "" {
-		m.html(`<ul class="ruled"><li><a`).attr("href", me.Href).html(">").safe(b.Icon("person")).
+		m.html(`<ul class="ruled"><li><a`).attr("href", me.Href).html(">").icon(b.drawing("person")).
 			html("<span>").text(b.P.T("page.account")).html("</span></a></li></ul>")
 	}
 	m.html("\n<div class=\"ruled choice\"><span>").text(b.P.T("page.theme")).html(`</span><span class="themes">`)
 	b.themes(m)
-	m.html("</span></div>\n<form class=\"ruled\" method=\"post\" action=\"/logout\">").safe(b.identity()).
-		html(`<button class="item" type="submit">`).safe(b.Icon("leave")).html("<span>").text(b.P.T("page.sign_out")).
+	m.html("</span></div>\n<form class=\"ruled\" method=\"post\" action=\"/logout\">").identity(b).
+		html(`<button class="item" type="submit">`).icon(b.drawing("leave")).html("<span>").text(b.P.T("page.sign_out")).
 		html("</span></button></form></div></details>")
 }
 
 // HTML returns logo, or tile, and name: the partial "brand".
-func (b Brand) HTML() template.HTML {
-	m := newMarkup()
+func (b Brand) HTML() template.HTML { return newMarkup().brand(b).whole() }
+
+func (m *markup) brand(b Brand) *markup {
 	if b.LogoURL != "" {
 		m.html(`<img class="logo"`).attr("src", b.LogoURL).html(` alt="">`)
 	} else {
 		m.html(`<span class="tile" aria-hidden="true">`).text(b.Initial()).html("</span>")
 	}
-	return m.html(`<span class="brand-name">`).text(b.Name).html("</span>").whole()
+	return m.html(`<span class="brand-name">`).text(b.Name).html("</span>")
 }
 
-// switches returns the languages and the themes as links that choose them.
-func (b *Base) switches() template.HTML {
-	m := newMarkup()
+// switches writes the languages and the themes as links that choose them.
+func (b *Base) switches(m *markup) {
 	m.html(`<nav class="languages"`).attr("aria-label", b.P.T("page.language")).html(">")
 	for _, l := range locale.Languages {
 		b.choice(m, "lang", string(l)).attr("lang", string(l)).attr("hreflang", string(l)).flag(` aria-current="true"`, l == b.Lang).
@@ -273,14 +275,14 @@ func (b *Base) switches() template.HTML {
 	}
 	m.html("</nav>\n<nav class=\"themes\"").attr("aria-label", b.P.T("page.theme")).html(">")
 	b.themes(m)
-	return m.html("</nav>").whole()
+	m.html("</nav>")
 }
 
 func (b *Base) themes(m *markup) {
 	for _, t := range []struct{ name, icon string }{{auto, "contrast"}, {light, "sun"}, {dark, "moon"}} {
 		name := b.P.T("theme." + t.name)
 		b.choice(m, "theme", t.name).attr("title", name).flag(` aria-current="true"`, t.name == b.Theme || t.name == auto && b.Theme == "").
-			html(">").safe(b.Icon(t.icon)).html(`<span class="unseen">`).text(name).html("</span></a>")
+			html(">").icon(b.drawing(t.icon)).html(`<span class="unseen">`).text(name).html("</span></a>")
 	}
 }
 

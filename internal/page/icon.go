@@ -57,19 +57,25 @@ var icons = map[string]literal{
 // Icon returns a small drawing, hidden from screen readers: a word always stands beside it. An unknown name (a line in the log)
 // draws nothing; "" is no icon.
 func (b *Base) Icon(name string) template.HTML {
-	if name == "" {
+	path := b.drawing(name)
+	if path == "" {
 		return ""
 	}
-	m := newMarkup()
-	b.icon(m, name)
-	return m.whole()
+	return newMarkup().icon(path).whole()
 }
 
-func (b *Base) icon(m *markup, name string) {
+// drawing returns what an icon consists of.
+func (b *Base) drawing(name string) literal {
 	path, ok := icons[name]
-	if !ok {
+	if !ok && name != "" {
 		b.kit.log.Error("no such icon", slog.String("name", name))
-		return
 	}
-	m.html(`<svg class="icon" viewBox="0 0 20 20" aria-hidden="true">`).html(path).html(`</svg>`)
+	return path
+}
+
+func (m *markup) icon(path literal) *markup {
+	if path == "" {
+		return m
+	}
+	return m.html(`<svg class="icon" viewBox="0 0 20 20" aria-hidden="true">`).html(path).html(`</svg>`)
 }

@@ -16,9 +16,13 @@ type Piece interface{ HTML() template.HTML }
 // pieces are what the partials call instead of methods: html/template makes the type of a method anew each time it looks for one.
 var pieces = template.FuncMap{
 	"piece":    Piece.HTML,
-	"identity": func(d Doc) template.HTML { return d.base().identity() },
-	"problems": func(d Doc) template.HTML { return alert(d.base().Problems()) },
-	"switches": func(d Doc) template.HTML { return d.base().switches() },
+	"identity": func(d Doc) template.HTML { return newMarkup().identity(d.base()).whole() },
+	"problems": func(d Doc) template.HTML { return newMarkup().alert(d.base().Problems()).whole() },
+	"switches": func(d Doc) template.HTML {
+		m := newMarkup()
+		d.base().switches(m)
+		return m.whole()
+	},
 }
 
 // newMarkup returns one with room for most parts.
