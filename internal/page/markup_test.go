@@ -2,7 +2,11 @@ package page
 
 import (
 	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"html/template"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +42,35 @@ func TestMarkupEscapes(t *testing.T) {
 	}
 }
 
+// Only constants and the tables of this package are called HTML of our own; only markup and the drawings of figures make template.HTML.
+func TestMarkupTakesConstantsOnly(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || strings.HasSuffix(name, "_test.go") {
+				return true
+			}
+			if to, ok := call.Fun.(*ast.Ident); ok && to.Name == "literal" {
+				if _, ok := call.Args[0].(*ast.BasicLit); !ok {
+					t.Errorf("%s makes a literal of something that is none", name)
+				}
+			}
+			if to, ok := call.Fun.(*ast.SelectorExpr); ok && to.Sel.Name == "HTML" && len(call.Args) == 1 && name != "markup.go" && name != "chart.go" {
+				t.Errorf("%s makes HTML beside markup", name)
+			}
+			return true
+		})
+	}
+}
+
 func TestMarkupLeavesOut(t *testing.T) {
 	got := newMarkup().html("<i").some("a", "").some("b", "1").number("c", 0).number("d", -2).flag(" e", false).flag(" f", true).html(">").
 		icon("").hidden("g", "").alert(nil).whole()
@@ -67,14 +100,18 @@ func TestPiecesKeepTheirShape(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, write := range map[string]func(b *Base, s string) template.HTML{
-		"field": func(b *Base, s string) template.HTML { return b.Field("x", "page.or").Example(s).Fill(s).Max(9).As(s).HTML() },
-		"area":  func(b *Base, s string) template.HTML { return b.Field("x", "page.or").Lines(3).MayBeEmpty().HTML() },
+		"field": func(b *Base, s string) template.HTML {
+			return b.Field("x", "page.or").Example(s).Fill(s).Max(9).As(s).HTML()
+		},
+		"area": func(b *Base, s string) template.HTML { return b.Field("x", "page.or").Lines(3).MayBeEmpty().HTML() },
 		"password": func(b *Base, s string) template.HTML {
 			return b.Password("x", "page.or").New([]Rule{{Test: s, Key: "page.or"}}, []string{s, s}).HTML()
 		},
-		"code":   func(b *Base, s string) template.HTML { return b.Code(s, "page.or", "page.or").HTML() },
-		"check":  func(b *Base, s string) template.HTML { return b.Check("x", "page.or").Sends(s).Help("page.or").HTML() },
-		"button": func(b *Base, s string) template.HTML { return b.Button("page.or").Text(s).Sends(s, s).Of(s).As(s).HTML() },
+		"code":  func(b *Base, s string) template.HTML { return b.Code(s, "page.or", "page.or").HTML() },
+		"check": func(b *Base, s string) template.HTML { return b.Check("x", "page.or").Sends(s).Help("page.or").HTML() },
+		"button": func(b *Base, s string) template.HTML {
+			return b.Button("page.or").Text(s).Sends(s, s).Of(s).As(s).HTML()
+		},
 		"link":   func(b *Base, s string) template.HTML { return b.Button("page.or").Text(s).To(s).Marked("key").HTML() },
 		"opens":  func(b *Base, s string) template.HTML { return b.Button("page.or").Opens(s).HTML() },
 		"badge":  func(_ *Base, s string) template.HTML { return Badge{Kind: s, Text: s}.HTML() },

@@ -9,15 +9,19 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"doorward/internal/locale"
 )
 
-// Set is the pages of one surface. A page is parsed when it is first asked for: a server starts in milliseconds, and a test parses them all.
+// Set is the pages of one surface. A page is parsed when it is first asked for in a language: a server starts in milliseconds, and a test
+// parses them all.
 type Set struct {
 	kit   *Kit
 	pages map[string]func() (*template.Template, error)
+	ready map[wording]func() (*template.Template, error) // what Render executes
 }
 
-// Parse finds the *.html files of fsys, one page each, which go together with the toolkit's layouts and partials. A page's name is its
+// Parse finds the *.html files of fsys, one page each, which go together with the toolkit's partials. A page's name is its
 // file's without ".html"; it defines "main" and, if it likes, "below" (under the card) and "bar" (right end of the console's top
 // bar). Files whose name begins with "_" hold partials for all pages of the set. The error names the file.
 func (k *Kit) Parse(fsys fs.FS) (*Set, error) {
@@ -43,9 +47,9 @@ func (k *Kit) Parse(fsys fs.FS) (*Set, error) {
 		}
 		return toolkit.ParseFS(fsys, partials...)
 	})
-	s := &Set{kit: k, pages: map[string]func() (*template.Template, error){}}
+	s := &Set{kit: k, pages: map[string]func() (*template.Template, error){}, ready: map[wording]func() (*template.Template, error){}}
 	for _, name := range pages {
-		s.pages[strings.TrimSuffix(path.Base(name), ".html")] = sync.OnceValues(func() (*template.Template, error) {
+		parse := func() (*template.Template, error) {
 			t, err := shared()
 			if err != nil {
 				return nil, err
@@ -60,13 +64,24 @@ func (k *Kit) Parse(fsys fs.FS) (*Set, error) {
 				return nil, fmt.Errorf("page: %s does not define main", name)
 			}
 			return t, nil
-		})
+		}
+		called := strings.TrimSuffix(path.Base(name), ".html")
+		s.pages[called] = parse
+		for _, l := range locale.Languages {
+			s.ready[wording{called, l}] = sync.OnceValues(func() (*template.Template, error) {
+				t, err := parse()
+				if err == nil {
+					say(t, k.catalogue.In(l))
+				}
+				return t, err
+			})
+		}
 	}
 	return s, nil
 }
 
-// Template returns the templates of a page: "main", and "below" and "bar" where it has them. The error names the file that does not parse, or the
-// page that there is not.
+// Template returns the templates of a page as its file has them: "main", and "below" and "bar" where it has them. The error names the file
+// that does not parse, or the page that there is not.
 func (s *Set) Template(name string) (*template.Template, error) {
 	parse := s.pages[name]
 	if parse == nil {
@@ -87,12 +102,16 @@ func (s *Set) Names() []string {
 // Render writes a page with that status. Nothing is written when it returns an error: the name is unknown or the template and doc
 // do not fit.
 func (s *Set) Render(w http.ResponseWriter, r *http.Request, status int, name string, doc Doc) error {
-	t, err := s.Template(name)
+	b := doc.base()
+	b.fill(s.kit, r)
+	ready := s.ready[wording{name, b.Lang}]
+	if ready == nil {
+		return fmt.Errorf("page: no page %q", name)
+	}
+	t, err := ready()
 	if err != nil {
 		return err
 	}
-	b := doc.base()
-	b.fill(s.kit, r)
 	if b.Flash == nil {
 		b.Flash = s.kit.takeFlash(w, r)
 	}
