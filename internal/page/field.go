@@ -235,7 +235,8 @@ func (f *Field) checklist(m *markup) {
 // problem writes what is wrong with an input.
 func (m *markup) problem(id, sentence string) {
 	if sentence != "" {
-		m.html(`<p class="field-error"`).attr("id", id, "-error").html(`><span class="shape" aria-hidden="true"></span>`).text(sentence).html("</p>")
+		m.html(`<p class="field-error"`).attr("id", id, "-error").html(`><span class="shape" aria-hidden="true"></span>`).
+			text(sentence).html("</p>")
 	}
 }
 

@@ -16,7 +16,8 @@ func (b *Base) frame(m *markup, part func(name string) error) error {
 	}
 	m.html("<!doctype html>\n<html").attr("lang", string(b.Lang)).some("data-theme", b.Theme).html(">\n<head>\n")
 	b.head(m)
-	m.html("</head>\n").html(class).attr("data-page", b.Page).some("data-reason", b.Reason).attr("data-now", itoa(int(b.Now.UnixMilli()))).html(">\n")
+	m.html("</head>\n").html(class).attr("data-page", b.Page).some("data-reason", b.Reason).
+		attr("data-now", itoa(int(b.Now.UnixMilli()))).html(">\n")
 	m.html(`<a class="skip" href="#main">`).text(b.P.T("page.skip")).html("</a>\n")
 	if err := rest(m, part); err != nil {
 		return err
@@ -36,16 +37,12 @@ func (b *Base) head(m *markup) {
 	m.html("<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
 	m.html(`<meta name="color-scheme" content="`).html(scheme).html("\">\n<meta name=\"robots\" content=\"noindex\">\n")
 	b.refreshTag(m)
-	title := []string{}
-	for _, s := range []string{b.Heading(), b.Brand.Name} {
-		if s != "" {
-			title = append(title, s)
-		}
+	name := b.Brand.Name
+	if name == "" && b.Title == "" {
+		name = "Doorward"
 	}
-	if len(title) == 0 {
-		title = append(title, "Doorward")
-	}
-	m.html("<title>").text(strings.Join(title, " · ")).html("</title>\n<link rel=\"icon\"").attr("href", b.Asset("door.svg")).html(" type=\"image/svg+xml\">\n")
+	m.html("<title>").text(b.Heading()).flag(" · ", b.Title != "" && name != "").text(name).html("</title>\n")
+	m.html(`<link rel="icon"`).attr("href", b.Asset("door.svg")).html(" type=\"image/svg+xml\">\n")
 	b.sheet(m, b.Asset("door.css"))
 	m.html("\n")
 	if b.Layout == LayoutConsole || b.Account != "" { // in the console's frame, or one of its pages on a card
@@ -107,7 +104,8 @@ func (b *Base) console(m *markup, part func(name string) error) error {
 	m.html("</div></nav>\n<div class=\"pane\">\n<header class=\"top\">")
 	if b.Search != "" {
 		name := b.P.T("page.search")
-		m.html(`<form class="search" method="get"`).attr("action", b.Search).html(` role="search"`).attr("aria-label", b.P.T("search.for")).html(">").
+		m.html(`<form class="search" method="get"`).attr("action", b.Search).html(` role="search"`).
+			attr("aria-label", b.P.T("search.for")).html(">").
 			icon(b.drawing("search")).html(`<input type="search" name="q"`).attr("aria-label", name).attr("placeholder", name).
 			html(` data-search><kbd hidden>Ctrl K</kbd></form>`)
 	}
@@ -294,8 +292,11 @@ func (b *Base) choice(m *markup, key, value string) *markup {
 // refreshTag writes the tag with which a page goes on by itself to Refresh, when that is an address of http or https or a path of
 // our own. It serves where a form's POST ends at another origin, which "form-action 'self'" would stop.
 func (b *Base) refreshTag(m *markup) {
+	if b.Refresh == "" {
+		return
+	}
 	u, err := url.Parse(b.Refresh)
-	if b.Refresh == "" || err != nil || strings.ContainsAny(b.Refresh, "'\"; ") ||
+	if err != nil || strings.ContainsAny(b.Refresh, "'\"; ") ||
 		LocalPath(b.Refresh) == "" && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		return
 	}

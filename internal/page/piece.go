@@ -19,7 +19,8 @@ func (b *Base) Badge(kind, key string, args ...any) Badge { return Badge{kind, b
 // HTML returns it: the partial "badge".
 func (x Badge) HTML() template.HTML {
 	m := newMarkup()
-	return m.html("<span").attr("class", "badge ", x.Kind).html(`><span class="shape" aria-hidden="true"></span>`).text(x.Text).html("</span>").whole()
+	return m.html("<span").attr("class", "badge ", x.Kind).html(`><span class="shape" aria-hidden="true"></span>`).
+		text(x.Text).html("</span>").whole()
 }
 
 // Notice is a paragraph that stands out: the argument of the partial "notice".
@@ -200,7 +201,8 @@ func (b *Base) Chip(text, href, key string) Chip { return Chip{text, initial(tex
 // HTML returns it: the partial "chip".
 func (c Chip) HTML() template.HTML {
 	m := newMarkup()
-	return m.html(`<p class="chip"><span class="face" aria-hidden="true">`).text(c.Initial).html(`</span><span class="chip-text">`).text(c.Text).
+	return m.html(`<p class="chip"><span class="face" aria-hidden="true">`).text(c.Initial).
+		html(`</span><span class="chip-text">`).text(c.Text).
 		html("</span><a").attr("href", c.Href).html(">").text(c.Link).html("</a></p>").whole()
 }
 
