@@ -247,6 +247,14 @@ func (d *Directory) remove(tx sqldb.Tx, a Account) error {
 	if _, err := tx.Exec(`update seat_requests set reason = '' where account_id = $1 and state <> 'open'`, a.ID); err != nil { // wherever they asked
 		return err
 	}
+	for _, kind := range []factor.Kind{factor.TOTP, factor.Recovery, factor.AccessCodeKind} {
+		if err := throttle.Clear(tx, CodeTries(string(kind), a.ID)); err != nil { // so that nothing keeps the counters; first, as a sign-in locks them
+			return err
+		}
+	}
+	if err := throttle.Clear(tx, PasswordTries(a.ID)); err != nil {
+		return err
+	}
 	for _, statement := range []string{
 		`delete from outbox where account_id = $1 and org_id = $2`,
 		`delete from attempts where account_id = $1 and org_id = $2`,
@@ -256,10 +264,5 @@ func (d *Directory) remove(tx sqldb.Tx, a Account) error {
 			return err
 		}
 	}
-	for _, kind := range []factor.Kind{factor.TOTP, factor.Recovery, factor.AccessCodeKind} {
-		if err := throttle.Clear(tx, CodeTries(string(kind), a.ID)); err != nil { // so that nothing keeps the counters
-			return err
-		}
-	}
-	return throttle.Clear(tx, PasswordTries(a.ID))
+	return nil
 }

@@ -117,7 +117,7 @@ func (d *Directory) notMe(tx sqldb.Tx, op Opened, actor access.Actor) error {
 		return err
 	}
 	if password != "" {
-		if err := factor.Disable(tx, password); err != nil {
+		if _, err := factor.Disable(tx, password); err != nil {
 			return err
 		}
 	}

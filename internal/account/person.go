@@ -170,17 +170,17 @@ func (d *Directory) ResetFactors(ctx context.Context, actor access.Actor, o id.O
 			return err
 		}
 		now := d.Now()
+		for _, k := range []factor.Kind{factor.TOTP, factor.Recovery, factor.AccessCodeKind} { // a sign-in locks the counter before the factor, too
+			if err := throttle.Clear(tx, CodeTries(string(k), a)); err != nil {
+				return err
+			}
+		}
 		kinds, err := factor.RemoveSeconds(tx, a)
 		if err != nil {
 			return err
 		}
 		if len(kinds) == 0 {
 			return refusal.New(refusal.Conflict, "account.no_factors")
-		}
-		for _, k := range []factor.Kind{factor.TOTP, factor.Recovery, factor.AccessCodeKind} {
-			if err := throttle.Clear(tx, CodeTries(string(k), a)); err != nil {
-				return err
-			}
 		}
 		if _, err := tx.Exec(`update accounts set link_used_at = 0 where id = $1 and org_id = $2`, a, o); err != nil {
 			return err

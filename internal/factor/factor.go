@@ -113,10 +113,10 @@ func Covered(tx sqldb.Tx, org id.Org) (int, error) {
 		(select 1 from factors f where f.account_id = a.id and f.kind in ('totp', 'passkey') and f.state = 'active')`, org)
 }
 
-// Disable takes a factor out of use until it is bound again.
-func Disable(tx sqldb.Tx, f id.Factor) error {
-	_, err := tx.Exec(`update factors set state = 'disabled' where id = $1 and state = 'active'`, f)
-	return err
+// Disable takes a factor out of use until it is bound again; false means that somebody else did, or that it is gone.
+func Disable(tx sqldb.Tx, f id.Factor) (bool, error) {
+	n, err := tx.Exec(`update factors set state = 'disabled' where id = $1 and state = 'active'`, f)
+	return n == 1, err
 }
 
 // Remove deletes one factor of an account; false means that it was not there.

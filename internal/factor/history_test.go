@@ -104,7 +104,7 @@ func TestPasswordHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.write(func(tx sqldb.Tx) error { return factor.Rehash(tx, f, phc) })
-		s.write(func(tx sqldb.Tx) error { return factor.Disable(tx, f) })
+		s.write(func(tx sqldb.Tx) error { _, err := factor.Disable(tx, f); return err })
 		if got := fmt.Sprint(s.used(3, 6)); got != "[3 4 5]" {
 			t.Errorf("after a rehash %s", got)
 		}

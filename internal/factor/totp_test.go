@@ -217,7 +217,7 @@ func TestProveTOTP(t *testing.T) {
 				t.Errorf("%q proves: %v", string(typed), err)
 			}
 		}
-		if err := a.DB.Write(t.Context(), func(tx sqldb.Tx) error { return factor.Disable(tx, a.list()[0].ID) }); err != nil {
+		if err := a.DB.Write(t.Context(), func(tx sqldb.Tx) error { _, err := factor.Disable(tx, a.list()[0].ID); return err }); err != nil {
 			t.Fatal(err)
 		}
 		a.clock.Move(time.Hour)

@@ -252,6 +252,9 @@ func (d *Desk) due(tx sqldb.Tx, k Key, step policy.Step) (a Attempt, s scene, er
 	if a, err = d.open(tx, k); err != nil {
 		return a, s, err
 	}
+	if step != policy.AskPassword && !a.proved() { // Decide asks for the password, whoever it is: nothing of them is read
+		return a, s, ErrStartAgain
+	}
 	if s, err = d.look(tx, a); err == nil && !policy.Allows(s.Facts, step) {
 		err = ErrStartAgain
 	}
@@ -456,7 +459,7 @@ func (d *Desk) PasswordAt(ctx context.Context, k Key, tenant string, typed secre
 
 func (d *Desk) disableFactor(ctx context.Context, a Attempt, f id.Factor, kind factor.Kind) error {
 	return d.DB.Write(ctx, func(tx sqldb.Tx) error {
-		if err := factor.Disable(tx, f); err != nil {
+		if done, err := factor.Disable(tx, f); err != nil || !done { // whoever tried at the same moment did, and told
 			return err
 		}
 		if err := account.Tell(tx, d.Queue, a.Org, a.Account, outbox.FactorDisabled{Factor: string(kind), At: d.Now()}); err != nil {

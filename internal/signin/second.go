@@ -30,6 +30,9 @@ func (d *Desk) ask(tx sqldb.Tx, a *Attempt) error {
 // Way answers a second-factor step by choosing another way to prove it: one that is enrolled, a recovery code, a temporary code.
 func (d *Desk) Way(ctx context.Context, k Key, way string, client access.Client) (Progress, error) {
 	a, err := d.open(d.DB.Read(ctx), k)
+	if err == nil && !a.proved() { // as in due
+		err = ErrStartAgain
+	}
 	if err != nil {
 		return Progress{}, err
 	}

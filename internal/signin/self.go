@@ -46,10 +46,11 @@ func (d *Desk) ProveAgain(ctx context.Context, v Visitor, typed secret.Text) (se
 		return "", err
 	}
 	fresh, err := d.provedAgain(ctx, v, func(tx sqldb.Tx) error {
-		if _, err := factor.ProveTOTP(tx, d.Vault, d.Now(), v.Home.ID, factor.Active, code, ""); err != nil {
+		if err := throttle.Clear(tx, account.CodeTries(string(factor.TOTP), v.Home.ID)); err != nil { // first, as everybody locks the counter first
 			return err
 		}
-		return throttle.Clear(tx, account.CodeTries(string(factor.TOTP), v.Home.ID))
+		_, err := factor.ProveTOTP(tx, d.Vault, d.Now(), v.Home.ID, factor.Active, code, "")
+		return err
 	})
 	return fresh, d.ownFailure(ctx, v, policy.AskTOTP, err)
 }
