@@ -139,6 +139,7 @@ func (b *Base) fill(k *Kit, r *http.Request) {
 	b.kit = k
 	b.Lang = k.language(r, b.Layout)
 	b.P = k.catalogue.In(b.Lang)
+	b.Lang = b.P.Language // English where a newer version knows a language that this one does not
 	b.Theme = requestOf(r).theme
 	b.Now = k.now()
 	b.query = nil

@@ -108,7 +108,7 @@ func (x *Button) HTML() template.HTML {
 		if x.Name != "" {
 			m.attr("name", x.Name).attr("value", x.Value)
 		}
-		m.some("form", x.Form).some("data-webauthn", x.WebAuthn).number("data-until", int(x.Until)).flag(" disabled", x.Disabled)
+		m.some("form", x.Form).some("data-webauthn", x.WebAuthn).number("data-until", x.Until).flag(" disabled", x.Disabled)
 		x.face(m)
 		m.html("</button>")
 		if x.Reason != "" {

@@ -166,13 +166,13 @@ func (f *Field) HTML() template.HTML {
 func (f *Field) input(m *markup) {
 	if f.Rows > 0 {
 		m.html("<textarea").attr("id", f.ID).attr("name", f.Name).attr("rows", itoa(f.Rows)).flag(` class="mono"`, f.Mono).
-			number("maxlength", f.MaxLength).some("placeholder", f.Placeholder).flag(` autocapitalize="none" spellcheck="false"`, f.Plain)
+			number("maxlength", int64(f.MaxLength)).some("placeholder", f.Placeholder).flag(` autocapitalize="none" spellcheck="false"`, f.Plain)
 		f.state(m)
 		m.html("\n").text(f.Value).html("</textarea>")
 		return
 	}
 	m.html("<input").attr("id", f.ID).attr("name", f.Name).attr("type", f.Type).flag(` class="mono"`, f.Mono).some("value", f.Value).
-		some("autocomplete", f.Autocomplete).some("inputmode", f.Mode).number("maxlength", f.MaxLength).some("placeholder", f.Placeholder).
+		some("autocomplete", f.Autocomplete).some("inputmode", f.Mode).number("maxlength", int64(f.MaxLength)).some("placeholder", f.Placeholder).
 		flag(` autocapitalize="none" autocorrect="off" spellcheck="false"`, f.Plain)
 	f.state(m)
 }

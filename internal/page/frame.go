@@ -3,6 +3,7 @@ package page
 import (
 	"html/template"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"doorward/internal/locale"
@@ -17,7 +18,7 @@ func (b *Base) frame(m *markup, part func(name string) error) error {
 	m.html("<!doctype html>\n<html").attr("lang", string(b.Lang)).some("data-theme", b.Theme).html(">\n<head>\n")
 	b.head(m)
 	m.html("</head>\n").html(class).attr("data-page", b.Page).some("data-reason", b.Reason).
-		attr("data-now", itoa(int(b.Now.UnixMilli()))).html(">\n")
+		attr("data-now", strconv.FormatInt(b.Now.UnixMilli(), 10)).html(">\n")
 	m.html(`<a class="skip" href="#main">`).text(b.P.T("page.skip")).html("</a>\n")
 	if err := rest(m, part); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"doorward/internal/locale"
 	"doorward/internal/page"
+	"doorward/internal/refusal"
 )
 
 func TestLanguageOrder(t *testing.T) {
@@ -70,4 +71,17 @@ func TestSwitches(t *testing.T) {
 			t.Errorf("%s %s set %q", r.Method, r.URL, got)
 		}
 	}
+}
+
+// A newer version, on another node or before a way back, may have stored a language that this one does not speak.
+func TestUnknownLanguage(t *testing.T) {
+	b := newBench(t, "http://localhost")
+	res := b.serve(get("/"), b.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		b.SetPreference(r, "it", "")
+		return refusal.New(refusal.NotFound, "error.not_found")
+	}))
+	if got := res.Header.Get("Content-Language"); got != "en" {
+		t.Errorf("it speaks %q", got)
+	}
+	has(t, body(t, res), `<html lang="en"`, `data-page="error"`)
 }

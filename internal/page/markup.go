@@ -2,6 +2,7 @@ package page
 
 import (
 	"html/template"
+	"strconv"
 	"strings"
 )
 
@@ -107,11 +108,11 @@ func (m *markup) some(name literal, value string) *markup {
 }
 
 // number writes an attribute that there is only with a number.
-func (m *markup) number(name literal, n int) *markup {
+func (m *markup) number(name literal, n int64) *markup {
 	if n == 0 {
 		return m
 	}
-	return m.attr(name, itoa(n))
+	return m.attr(name, strconv.FormatInt(n, 10))
 }
 
 // flag writes our own HTML, mostly an attribute without a value, where on.
