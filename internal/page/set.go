@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"text/template/parse"
 
 	"doorward/internal/locale"
 )
@@ -50,20 +51,18 @@ func (k *Kit) Parse(fsys fs.FS) (*Set, error) {
 	s := &Set{kit: k, pages: map[string]func() (*template.Template, error){}, ready: map[wording]func() (*template.Template, error){}}
 	for _, name := range pages {
 		parse := func() (*template.Template, error) {
-			t, err := shared()
+			partials, err := shared()
 			if err != nil {
 				return nil, err
 			}
-			if t, err = t.Clone(); err != nil {
-				return nil, err
-			}
-			if t, err = t.ParseFS(fsys, name); err != nil {
+			t, err := template.New("").Funcs(pieces).ParseFS(fsys, name)
+			if err != nil {
 				return nil, err
 			}
 			if t.Lookup("main") == nil {
 				return nil, fmt.Errorf("page: %s does not define main", name)
 			}
-			return t, nil
+			return t, borrow(t, partials)
 		}
 		called := strings.TrimSuffix(path.Base(name), ".html")
 		s.pages[called] = parse
@@ -80,8 +79,39 @@ func (k *Kit) Parse(fsys fs.FS) (*Set, error) {
 	return s, nil
 }
 
+// borrow gives a page copies of the partials that it calls, and of those that they call. Each page needs its own, since html/template
+// rewrites what it escapes; after a Clone it would have all of them and be several times as large.
+func borrow(t, partials *template.Template) error {
+	called := t.Templates()
+	for i := 0; i < len(called); i++ {
+		tree := called[i].Tree
+		if tree == nil {
+			continue // what has the page's name is outside of all its definitions
+		}
+		for _, list := range lists(tree.Root) {
+			for _, n := range list.Nodes {
+				call, ok := n.(*parse.TemplateNode)
+				if !ok || t.Lookup(call.Name) != nil {
+					continue
+				}
+				partial := partials.Lookup(call.Name)
+				if partial == nil {
+					location, _ := tree.ErrorContext(call)
+					return fmt.Errorf("page: %s calls %q, which nobody defines", location, call.Name)
+				}
+				added, err := t.AddParseTree(call.Name, partial.Tree.Copy())
+				if err != nil {
+					return err
+				}
+				called = append(called, added)
+			}
+		}
+	}
+	return nil
+}
+
 // Template returns the templates of a page as its file has them: "main", and "below" and "bar" where it has them. The error names the file
-// that does not parse, or the page that there is not.
+// that does not parse or calls what nobody defines, or the page that there is not.
 func (s *Set) Template(name string) (*template.Template, error) {
 	parse := s.pages[name]
 	if parse == nil {

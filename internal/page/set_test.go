@@ -178,7 +178,11 @@ func TestParse(t *testing.T) {
 	if _, err := b.set.Template("_shared"); card.Lookup("main") == nil || err == nil {
 		t.Error("templates are not what was parsed")
 	}
-	for name, text := range map[string]string{"without main": "<p>", "broken": `{{define "main"}}{{.X`} {
+	if card.Lookup("username") == nil || card.Lookup("tabs") != nil {
+		t.Error("a page has other partials than those that it calls")
+	}
+	for name, text := range map[string]string{"without main": "<p>", "broken": `{{define "main"}}{{.X`,
+		"lost": `{{define "main"}}{{if .X}}<p>{{else}}{{template "nowhere" .}}{{end}}{{end}}`} {
 		set, err := b.Parse(fstest.MapFS{"x.html": {Data: []byte(text)}})
 		if err != nil {
 			t.Fatal(err)

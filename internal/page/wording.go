@@ -17,34 +17,45 @@ type wording struct {
 // each rendering. It is escaped for where texts stand, between tags and in quoted attributes.
 func say(t *template.Template, p *locale.Printer) {
 	for _, part := range t.Templates() {
-		if part.Tree != nil {
-			sayIn(part.Tree.Root, p)
+		if part.Tree == nil {
+			continue
+		}
+		for _, list := range lists(part.Tree.Root) {
+			for i, n := range list.Nodes {
+				if n, ok := n.(*parse.ActionNode); ok {
+					if key := plainText(n.Pipe); key != "" {
+						text := newMarkup().text(p.T(key)).whole()
+						list.Nodes[i] = &parse.TextNode{NodeType: parse.NodeText, Pos: n.Pos, Text: []byte(text)}
+					}
+				}
+			}
 		}
 	}
 }
 
-func sayIn(list *parse.ListNode, p *locale.Printer) {
-	if list == nil {
-		return
-	}
-	for i, n := range list.Nodes {
-		switch n := n.(type) {
-		case *parse.ActionNode:
-			if key := plainText(n.Pipe); key != "" {
-				text := newMarkup().text(p.T(key)).whole()
-				list.Nodes[i] = &parse.TextNode{NodeType: parse.NodeText, Pos: n.Pos, Text: []byte(text)}
+// lists returns a list of nodes and all that are inside of it.
+func lists(root *parse.ListNode) []*parse.ListNode {
+	all := []*parse.ListNode{root}
+	for i := 0; i < len(all); i++ {
+		for _, n := range all[i].Nodes {
+			var b parse.BranchNode
+			switch n := n.(type) {
+			case *parse.IfNode:
+				b = n.BranchNode
+			case *parse.WithNode:
+				b = n.BranchNode
+			case *parse.RangeNode:
+				b = n.BranchNode
+			default:
+				continue
 			}
-		case *parse.IfNode:
-			sayIn(n.List, p)
-			sayIn(n.ElseList, p)
-		case *parse.WithNode:
-			sayIn(n.List, p)
-			sayIn(n.ElseList, p)
-		case *parse.RangeNode:
-			sayIn(n.List, p)
-			sayIn(n.ElseList, p)
+			all = append(all, b.List)
+			if b.ElseList != nil {
+				all = append(all, b.ElseList)
+			}
 		}
 	}
+	return all
 }
 
 // plainText returns the key in .T "key", $.T "key" and the like, "" for everything else.
