@@ -84,7 +84,7 @@ func (d *seatsDoc) Named(m license.Month) string {
 func (d *seatsDoc) Pillars() []page.Bar {
 	var bars []page.Bar
 	for _, m := range d.History {
-		bars = append(bars, page.Bar{Label: strconv.Itoa(int(m.Month.Start().Month())), Title: d.Named(m.Month) + ": " + d.Number(m.Most), Value: m.Most})
+		bars = append(bars, page.Bar{Label: strconv.Itoa(int(m.Month.Start().Month())), Title: d.Named(m.Month) + ": " + d.P.Number(m.Most), Value: m.Most})
 	}
 	return bars
 }

@@ -132,9 +132,6 @@ func (b *Base) base() *Base { return b }
 // Self returns the Base itself.
 func (b *Base) Self() *Base { return b }
 
-// PageBase is Self under the name that the toolkit's own templates use: no page has a field of that name.
-func (b *Base) PageBase() *Base { return b }
-
 func (b *Base) fill(k *Kit, r *http.Request) {
 	b.kit = k
 	b.Lang = k.language(r, b.Layout)
@@ -189,9 +186,6 @@ func (b *Base) Name(n NavItem) string {
 	return n.Text
 }
 
-// Asset returns the address of a static file, "" (and a line in the log) when there is none of that name.
-func (b *Base) Asset(name string) string { return b.kit.Asset(name) }
-
 // Time returns how long ago t was, or the date when it lies ahead, with the exact time on hover; a dash for the zero time.
 func (b *Base) Time(t time.Time) template.HTML {
 	if t.After(b.Now) {
@@ -216,9 +210,3 @@ func (b *Base) stamp(t time.Time, text string) template.HTML {
 	return m.html("<time").attr("datetime", t.UTC().Format(time.RFC3339)).attr("title", b.P.DateTime(t.In(b.Location))).
 		html(">").text(text).html("</time>").whole()
 }
-
-// Number returns n with the language's separators.
-func (b *Base) Number(n int) string { return b.P.Number(n) }
-
-// Percent returns a share between 0 and 1 as a whole percentage.
-func (b *Base) Percent(share float64) string { return b.P.Percent(share) }

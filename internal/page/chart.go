@@ -28,36 +28,8 @@ type Counted struct {
 	Name, Count, Share, Kind, Href string
 }
 
-// Spark draws a line through the values, without axes; label says what it shows and stands for it where it is not seen.
-func (b *Base) Spark(values []int, label string, args ...any) template.HTML {
-	return Spark(values, b.P.T(label, args...))
-}
-
-// Spark draws a line through the values, without axes; label says in words what it shows. Fewer than two values draw nothing.
-func Spark(values []int, label string) template.HTML {
-	if len(values) < 2 {
-		return ""
-	}
-	low, high := values[0], values[0]
-	for _, v := range values {
-		low, high = min(low, v), max(high, v)
-	}
-	const width, height, edge = 200.0, 32.0, 3.0
-	var line strings.Builder
-	for i, v := range values {
-		y := height / 2
-		if high > low {
-			y = edge + (height-2*edge)*(1-float64(v-low)/float64(high-low))
-		}
-		fmt.Fprintf(&line, "%s%s %s", map[bool]string{true: "M", false: "L"}[i == 0], figure(width*float64(i)/float64(len(values)-1)), figure(y))
-	}
-	return template.HTML(fmt.Sprintf( //nolint:gosec // numbers, and a label that is escaped
-		`<svg class="spark" viewBox="0 0 200 32" preserveAspectRatio="none" role="img" aria-label="%s"><path class="area" d="%sV32H0z"/>`+
-			`<path class="line" d="%s"/></svg>`, template.HTMLEscapeString(label), line.String(), line.String()))
-}
-
-// Share draws a bar that is filled to a share between 0 and 1.
-func (b *Base) Share(share float64, label string) template.HTML {
+// share draws a bar that is filled to a share between 0 and 1.
+func (b *Base) share(share float64, label string) template.HTML {
 	share = math.Max(0, math.Min(1, share))
 	return template.HTML(fmt.Sprintf( //nolint:gosec // a number, and a label that is escaped
 		`<svg class="share" role="img" aria-label="%s"><rect width="100%%" height="100%%" class="rest"/><rect width="%s%%" height="100%%"/></svg>`,

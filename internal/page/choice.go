@@ -75,7 +75,7 @@ type Tick struct {
 
 // Check returns a check box that sends value "1". label is a catalogue key with its name, value pairs.
 func (b *Base) Check(name, label string, args ...any) *Tick {
-	return &Tick{ID: name, Name: name, Value: "1", Label: b.P.T(label, args...), Error: b.Err(name), On: b.Val(name) != "", b: b}
+	return &Tick{ID: name, Name: name, Value: "1", Label: b.P.T(label, args...), Error: b.Err(name), On: b.typed(name) != "", b: b}
 }
 
 // Help sets the line below the label.

@@ -27,7 +27,7 @@ type Field struct {
 
 // Field returns a text input. label is a catalogue key with its name, value pairs.
 func (b *Base) Field(name, label string, args ...any) *Field {
-	f := &Field{ID: name, Name: name, Label: b.P.T(label, args...), Type: "text", Value: b.Val(name), Error: b.Err(name), b: b}
+	f := &Field{ID: name, Name: name, Label: b.P.T(label, args...), Type: "text", Value: b.typed(name), Error: b.Err(name), b: b}
 	f.Autofocus = f.Error != "" && b.first == name
 	return f
 }

@@ -46,14 +46,11 @@ func (b *Base) Err(field string) string {
 	return ""
 }
 
-// Val returns what was typed into a field.
-func (b *Base) Val(field string) string { return b.Form.Values.Get(field) }
+// typed returns what was typed into a field.
+func (b *Base) typed(field string) string { return b.Form.Values.Get(field) }
 
-// Vals returns all values of a field.
-func (b *Base) Vals(field string) []string { return b.Form.Values[field] }
-
-// Problems returns the sentences of the errors that belong to no field of the page.
-func (b *Base) Problems() []string {
+// problems returns the sentences of the errors that belong to no field of the page.
+func (b *Base) problems() []string {
 	b.listed = true
 	var list []string
 	for _, e := range b.Form.Errors {
@@ -66,12 +63,12 @@ func (b *Base) Problems() []string {
 	return list
 }
 
-// overlooked is Problems for a frame: nothing as long as the page itself asks for them.
+// overlooked is problems for a frame: nothing as long as the page itself asks for them.
 func (b *Base) overlooked() []string {
 	if !b.second || b.listed {
 		return nil
 	}
-	return b.Problems()
+	return b.problems()
 }
 
 // alert writes sentences as a box that screen readers read at once.

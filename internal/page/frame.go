@@ -43,11 +43,11 @@ func (b *Base) head(m *markup) {
 		name = "Doorward"
 	}
 	m.html("<title>").text(b.Heading()).flag(" · ", b.Title != "" && name != "").text(name).html("</title>\n")
-	m.html(`<link rel="icon"`).attr("href", b.Asset("door.svg")).html(" type=\"image/svg+xml\">\n")
-	b.sheet(m, b.Asset("door.css"))
+	m.html(`<link rel="icon"`).attr("href", b.kit.Asset("door.svg")).html(" type=\"image/svg+xml\">\n")
+	b.sheet(m, b.kit.Asset("door.css"))
 	m.html("\n")
 	if b.Layout == LayoutConsole || b.Account != "" { // in the console's frame, or one of its pages on a card
-		b.sheet(m, b.Asset("console.css"))
+		b.sheet(m, b.kit.Asset("console.css"))
 		m.html("\n")
 	}
 	if b.Brand.Stylesheet != "" {
@@ -68,7 +68,7 @@ func (b *Base) sheet(m *markup, href string) {
 }
 
 func (b *Base) script(m *markup, name string) {
-	m.html("<script").attr("src", b.Asset(name)).html(" defer></script>\n")
+	m.html("<script").attr("src", b.kit.Asset(name)).html(" defer></script>\n")
 }
 
 // card is the frame of a page on a card.

@@ -60,7 +60,6 @@ type sample struct {
 	page.Base
 	Typed                       string
 	Items                       []page.NavItem
-	Line                        []int
 	Days                        []page.Bar
 	Halves                      []page.Part
 	Rules                       []page.Rule
@@ -72,10 +71,10 @@ type sample struct {
 
 func newSample() *sample {
 	return &sample{
-		Base:  page.Base{Page: "sample", Title: "page.account", Account: "acc_1", Org: "org_1", Brand: page.Brand{Name: "Fabrikam"}},
-		Typed: `<b>"Ada" & Bea's</b>`,
-		Items: []page.NavItem{{Key: "page.menu", Href: "/a", Current: true}, {Text: "B & C", Href: "/b", Count: 1204}},
-		Line:  []int{3, 1, 4, 1, 5}, Days: []page.Bar{{Label: "Mo", Value: 12, Href: "/list?day=1&x=2"}, {Title: "<Tu>", Value: 0}},
+		Base:   page.Base{Page: "sample", Title: "page.account", Account: "acc_1", Org: "org_1", Brand: page.Brand{Name: "Fabrikam"}},
+		Typed:  `<b>"Ada" & Bea's</b>`,
+		Items:  []page.NavItem{{Key: "page.menu", Href: "/a", Current: true}, {Text: "B & C", Href: "/b", Count: 1204}},
+		Days:   []page.Bar{{Label: "Mo", Value: 12, Href: "/list?day=1&x=2"}, {Title: "<Tu>", Value: 0}},
 		Halves: []page.Part{{Key: "page.menu", Count: 3, Kind: "good"}, {Key: "page.search", Count: 1, Kind: "bad", Href: "/list"}},
 		Rules:  page.PasswordRules(15), Words: []string{"Fabrikam", "ada@fabrikam.example"},
 		Choices: []page.Option{{Value: "a", Key: "page.menu", Hint: "page.or", Chosen: true}, {Value: "b", Text: "B & C", Note: "<n>"},

@@ -18,7 +18,7 @@ type Piece interface{ HTML() template.HTML }
 var pieces = template.FuncMap{
 	"piece":    Piece.HTML,
 	"identity": func(d Doc) template.HTML { return newMarkup().identity(d.base()).whole() },
-	"problems": func(d Doc) template.HTML { return newMarkup().alert(d.base().Problems()).whole() },
+	"problems": func(d Doc) template.HTML { return newMarkup().alert(d.base().problems()).whole() },
 	"switches": func(d Doc) template.HTML {
 		m := newMarkup()
 		d.base().switches(m)

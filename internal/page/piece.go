@@ -75,7 +75,7 @@ func (s *Stat) To(href string) *Stat { s.Href = href; return s }
 func (s *Stat) Draw(chart template.HTML) *Stat { s.Chart = chart; return s }
 
 // Filled draws a bar of that share, 0 to 1.
-func (s *Stat) Filled(share float64) *Stat { s.Chart = s.b.Share(share, s.Label); return s }
+func (s *Stat) Filled(share float64) *Stat { s.Chart = s.b.share(share, s.Label); return s }
 
 // As colours the figure: good, warn or bad.
 func (s *Stat) As(kind string) *Stat { s.Kind = kind; return s }

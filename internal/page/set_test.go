@@ -236,12 +236,3 @@ func TestRefresh(t *testing.T) {
 		}
 	}
 }
-
-func TestCharts(t *testing.T) {
-	if got := page.Spark([]int{1}, "x"); got != "" {
-		t.Errorf("one value draws %s", got)
-	}
-	flat := string(page.Spark([]int{2, 2, 2}, `<"x">`))
-	has(t, flat, "M0 16L100 16L200 16", `aria-label="&lt;&#34;x&#34;&gt;"`)
-	hasNot(t, string(page.Spark([]int{-5, 0, 5}, "x"))+flat, "NaN", "Inf")
-}
