@@ -33,6 +33,7 @@ type drive struct {
 	Connections int
 	Length      time.Duration
 	Path        string // to ask for; with People the sign-in page
+	Around      string // without People: asked for three times before Path and three times after it, as a sign-in's pages are around its hash
 	Cookie      string // to send along
 	Home        string // where a sign-in ends
 	People      []benchPerson
@@ -124,8 +125,16 @@ func (d drive) address() string { return strings.TrimPrefix(d.Base, "http://") }
 
 func (d drive) once(w *wire, n int) bool {
 	if len(d.People) == 0 {
-		a, err := w.ask(http.MethodGet, d.Path, "Cookie: "+d.Cookie+"\r\n", "")
-		return err == nil && a.status == http.StatusOK
+		paths := []string{d.Path}
+		if p := d.Around; p != "" {
+			paths = []string{p, p, p, d.Path, p, p, p}
+		}
+		for _, path := range paths {
+			if a, err := w.ask(http.MethodGet, path, "Cookie: "+d.Cookie+"\r\n", ""); err != nil || a.status != http.StatusOK {
+				return false
+			}
+		}
+		return true
 	}
 	s := d.newcomer(w, n)
 	return s.identify() && s.password() && s.code()
