@@ -309,7 +309,7 @@ func (b *bench) signIn(people int) drive {
 
 // signIns lets people sign in and, in turns of a second, computes bare hashes: what the machine does else falls on both alike. The bare ones
 // have as many threads as the machine has cores, which is best for hashes alone. Between them are hashes of which each has six empty pages around it,
-// asked for one after the other: what seven requests cost beside a hash if nothing had to be done for them, so the most that sign-ins can reach.
+// asked for one after the other: what seven requests cost beside a hash in this process if nothing had to be done for them.
 func (b *bench) signIns(ctx context.Context) (bare, around, ours figure, err error) {
 	for range b.command.Seconds {
 		runtime.GOMAXPROCS(runtime.NumCPU())
