@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp/kb"
+
 	"doorward/internal/access"
 	"doorward/internal/doortest"
 	"doorward/internal/id"
@@ -82,7 +84,7 @@ func TestSearchBelowNeedsSecondFactor(t *testing.T) {
 	})
 }
 
-// The top bar's search by keyboard alone: Ctrl K, a name, Enter; arrows among the hits; Escape.
+// The top bar's search by keyboard alone: Ctrl K, a name, Enter; arrows among the hits; Escape, from the hits and from the field.
 func TestChromeSearch(t *testing.T) {
 	w := doortest.New(t, sqldb.SQLite, doortest.Options{})
 	founded, _ := w.Found()
@@ -103,19 +105,53 @@ func TestChromeSearch(t *testing.T) {
 	if hits < 3 {
 		t.Errorf("%d hits", hits)
 	}
-	press := func(key string) string {
-		return doortest.Eval[string](c, `key => { document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true})); return document.activeElement.textContent }`, key)
+	focused := func() string {
+		return doortest.Eval[string](c, `() => document.activeElement.matches("[data-search]") ? "the field" : document.activeElement.textContent`)
 	}
-	if at := press("ArrowDown"); !strings.Contains(at, "farid@") {
-		t.Errorf("the first arrow leads to %q", at)
+	if c.Press(kb.ArrowDown); !strings.Contains(focused(), "farid@") {
+		t.Errorf("the first arrow leads to %q", focused())
 	}
-	if at := press("ArrowDown"); !strings.Contains(at, "Fabrikam") {
-		t.Errorf("the second arrow leads to %q", at)
+	if c.Press(kb.ArrowDown); !strings.Contains(focused(), "Fabrikam") {
+		t.Errorf("the second arrow leads to %q", focused())
 	}
-	press("Escape")
-	if doortest.Eval[bool](c, `() => !document.querySelector(".found-panel").hidden || !document.activeElement.matches("[data-search]")`) {
-		t.Error("Escape does not close the panel")
+	// A key that closes the panel must leave it closed: half a second is more than typing waits before it asks, and than the answer takes.
+	staysShut := func(typed string) {
+		t.Helper()
+		c.Press(kb.Escape)
+		for range 10 {
+			if doortest.Eval[bool](c, `() => !document.querySelector(".found-panel").hidden`) {
+				t.Fatal("the panel is open after Escape")
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if at := focused(); at != "the field" {
+			t.Errorf("Escape leads to %q", at)
+		}
+		if value := doortest.Eval[string](c, `() => document.activeElement.value`); value != typed {
+			t.Errorf("the field holds %q, want %q", value, typed)
+		}
 	}
+	staysShut("fa")
+	staysShut("") // the second Escape empties the field
+	searchFor(c, "fair", "Fairmont")
+	staysShut("fair")
+	c.Press("m") // typing on opens it again
+	waitFound(c, "Fairmont")
+
+	// An answer that comes while a hit has the focus does not take the hit away.
+	c.Press(kb.ArrowDown)
+	doortest.Eval[bool](c, `() => {
+		const field = document.querySelector("[data-search]");
+		window.hit = document.activeElement;
+		field.value = "fa";
+		return field.dispatchEvent(new Event("input"));
+	}`)
+	time.Sleep(500 * time.Millisecond)
+	if doortest.Eval[bool](c, `() => document.activeElement !== hit || hit === document.querySelector("[data-search]")`) {
+		t.Errorf("the hit lost the focus to %q", focused())
+	}
+	c.Press(kb.ArrowUp) // back in the field: now it is shown
+	waitFound(c, "farid@")
 	if faults := c.Faults(); len(faults) > 0 {
 		t.Error(faults)
 	}
@@ -126,8 +162,14 @@ func searchFor(c *doortest.Chrome, typed, want string) {
 	c.World.T.Helper()
 	doortest.Eval[bool](c, `() => document.dispatchEvent(new KeyboardEvent("keydown", {key: "k", ctrlKey: true, cancelable: true}))`)
 	c.Press(typed)
+	waitFound(c, want)
+}
+
+// waitFound waits until the search's panel is what was asked for last, and shows something.
+func waitFound(c *doortest.Chrome, want string) {
+	c.World.T.Helper()
 	for range 200 {
-		if strings.Contains(c.Text(".found-panel:not([hidden])"), want) {
+		if strings.Contains(c.Text(".found-panel:not([hidden], [aria-busy=true])"), want) {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)

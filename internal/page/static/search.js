@@ -10,39 +10,53 @@
   told.setAttribute("role", "status");
   form.append(panel, told);
   input.autocomplete = "off";
-  let wait, asked = "", shown = "", running;
+  let wait, shown = "", running;
 
   const hits = () => [...panel.querySelectorAll("a, button")];
-  const close = () => { panel.hidden = true; shown = ""; };
+  const busy = is => panel.setAttribute("aria-busy", is);
+  const close = () => { // and what is still under way does not open it again
+    clearTimeout(wait);
+    running?.abort();
+    busy(false);
+    panel.hidden = true;
+    shown = "";
+  };
   const show = async () => {
     const q = input.value.trim();
-    if (q === asked && !panel.hidden) return;
-    asked = q;
     running?.abort();
-    running = new AbortController();
+    if (q === shown && !panel.hidden) return busy(false);
+    const { signal } = running = new AbortController();
+    busy(true);
     try {
       const to = new URL(form.action);
       to.search = new URLSearchParams({ q });
-      const res = await fetch(to, { signal: running.signal });
-      if (!res.ok || q !== input.value.trim()) return;
-      const found = new DOMParser().parseFromString(await res.text(), "text/html").querySelector("[data-results]");
-      if (!found || document.activeElement !== input && !panel.contains(document.activeElement)) return;
+      const res = await fetch(to, { signal });
+      const found = res.ok && new DOMParser().parseFromString(await res.text(), "text/html").querySelector("[data-results]");
+      if (signal.aborted) return;
+      busy(false);
+      if (!found || document.activeElement !== input) return; // a hit that has the focus is not taken away
       panel.replaceChildren(...found.childNodes);
       told.textContent = found.dataset.results;
       shown = q;
       panel.hidden = false;
-    } catch (e) {
-      if (e.name !== "AbortError") close(); // the form itself still works
+    } catch {
+      if (!signal.aborted) close(); // the form itself still works
     }
   };
-  input.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(show, 150); });
+  input.addEventListener("input", () => { clearTimeout(wait); busy(true); wait = setTimeout(show, 150); });
   input.addEventListener("focus", show);
   form.addEventListener("submit", e => { // Enter opens the first hit of what stands there
     const first = hits()[0];
     if (!panel.hidden && first && shown !== "" && shown === input.value.trim()) { e.preventDefault(); first.click(); }
   });
   form.addEventListener("keydown", e => {
-    if (e.key === "Escape" && !panel.hidden) { close(); asked = ""; input.focus(); return; }
+    if (e.key === "Escape" && !e.isComposing) { // closes the panel, and once that is closed empties the field
+      e.preventDefault();
+      if (panel.hidden) input.value = "";
+      input.focus(); // asks, which closing stops
+      close();
+      return;
+    }
     const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
     if (!step || panel.hidden) return;
     e.preventDefault();
