@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -333,6 +334,9 @@ func TestChromeFirstFactorInTheConsole(t *testing.T) {
 		if hidden := doortest.Eval[bool](c, `() => document.querySelector("[data-copy]").hidden && document.querySelector("[data-print]").hidden`); hidden == script {
 			t.Errorf("the buttons that need JavaScript are hidden: %v", hidden)
 		}
+		if script {
+			checkCopy(c, codes)
+		}
 		saved := doortest.Eval[string](c, `() => decodeURIComponent(document.querySelector("a[download]").href)`)
 		for _, one := range codes {
 			if !strings.Contains(saved, one) {
@@ -341,6 +345,29 @@ func TestChromeFirstFactorInTheConsole(t *testing.T) {
 		}
 		c.Click(".button[href='/me/security']").WaitPage("me.security").Says("is set up").Says("10 of 10 left")
 	}
+}
+
+// checkCopy presses the button that copies the recovery codes, where the browser allows that and where it does not: there they are marked.
+func checkCopy(c *doortest.Chrome, codes []string) {
+	t := c.World.T
+	t.Helper()
+	holds := func(where, function string) {
+		t.Helper()
+		for range 200 {
+			text := doortest.Eval[string](c, function)
+			if !slices.ContainsFunc(codes, func(one string) bool { return !strings.Contains(text, one) }) {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Errorf("the codes are not %s", where)
+	}
+	doortest.Eval[struct{}](c, `() => { navigator.clipboard.writeText = async () => { throw new DOMException("", "NotAllowedError") } }`)
+	c.Click("[data-copy]")
+	holds("marked", `() => getSelection().toString()`)
+	doortest.Eval[struct{}](c, `() => { window.copied = ""; navigator.clipboard.writeText = async text => { window.copied = text } }`)
+	c.Click("[data-copy]")
+	holds("copied", `() => window.copied`)
 }
 
 // Tabs that stand at the sign-in at once don't take each other's question away, and the browser's request of the autofill gives way to the button.

@@ -92,7 +92,13 @@
     const text = b.textContent;
     b.hidden = false;
     b.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(byID(b.dataset.copy).innerText.trim());
+      const from = byID(b.dataset.copy);
+      try {
+        await navigator.clipboard.writeText(from.innerText.trim());
+      } catch { // the browser forbids it: then it stands there marked, for the keyboard
+        getSelection().selectAllChildren(from);
+        return;
+      }
       b.textContent = b.dataset.done;
       setTimeout(() => { b.textContent = text; }, 2000);
     });
