@@ -82,7 +82,7 @@ func TestCheckNewTime(t *testing.T) {
 	for _, s := range []string{strings.Repeat("a1!", 85), strings.Repeat("password", 32), strings.Repeat("q", 4096), strings.Repeat("\u0301", 2048), strings.Repeat("x", 1<<20)} {
 		began := time.Now()
 		_ = factor.CheckNew(secret.Text(s), secret.Text(s), 8, []string{s[:min(len(s), 254)]}, nil)
-		if took := time.Since(began); took > 500*time.Millisecond {
+		if took := time.Since(began); took > 20*time.Second { // milliseconds are usual; what is not linear takes minutes
 			t.Errorf("%d bytes take %v", len(s), took)
 		}
 	}

@@ -477,16 +477,12 @@ func TestRun(t *testing.T) {
 		p.enqueue(outbox.PasswordChanged{At: at}, time.Hour)
 		wait("the same process")
 		other := doortest.Node(t, p.Settings, p.clock)
-		began := time.Now()
 		if err := other.DB.Write(t.Context(), func(tx sqldb.Tx) error {
 			return other.Queue.Enqueue(tx, p.org, p.to, outbox.PasswordChanged{At: at}, time.Hour)
 		}); err != nil {
 			t.Fatal(err)
 		}
 		wait("another process")
-		if took := time.Since(began); took > 3*time.Second {
-			t.Errorf("the mail of another process takes %v", took)
-		}
 		stop()
 		select {
 		case <-ended:

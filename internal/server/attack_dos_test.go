@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -204,7 +205,7 @@ func TestHeadsOfAnySizeAndSpeed(t *testing.T) {
 		}
 		open.Go(func() {
 			defer c.Close()
-			_ = c.SetDeadline(began.Add(20 * time.Second))
+			_ = c.SetDeadline(began.Add(60 * time.Second))
 			stop := make(chan struct{})
 			var drip sync.WaitGroup
 			drip.Go(func() {
@@ -224,10 +225,10 @@ func TestHeadsOfAnySizeAndSpeed(t *testing.T) {
 					}
 				}
 			})
-			_, _ = io.Copy(io.Discard, c)
+			_, err := io.Copy(io.Discard, c)
 			close(stop)
 			drip.Wait()
-			if lasted := time.Since(began); lasted < 15*time.Second {
+			if lasted := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) {
 				cut.Add(1)
 				for was := soonest.Load(); int64(lasted) < was && !soonest.CompareAndSwap(was, int64(lasted)); was = soonest.Load() {
 				}
@@ -270,7 +271,7 @@ func TestHeadsOfAnySizeAndSpeed(t *testing.T) {
 	}
 	for range 20 {
 		began := time.Now()
-		if r := get("/healthz"); r.Status != http.StatusOK || time.Since(began) > 2*time.Second {
+		if r := get("/healthz"); r.Status != http.StatusOK || time.Since(began) > 8*time.Second { // waiting for a slow one would take ten
 			t.Errorf("beside slow ones /healthz is answered %d after %v", r.Status, time.Since(began))
 		}
 		if r := get("/o/fabrikam/login"); r.Status != http.StatusOK {
@@ -412,7 +413,7 @@ func TestReadersAreLinear(t *testing.T) {
 		for name, s := range worst {
 			began := time.Now()
 			read(s)
-			if took := time.Since(began); took > time.Second { // fifty milliseconds are the aim; what is not linear takes minutes
+			if took := time.Since(began); took > 20*time.Second { // a hundredth of that is usual; what is not linear takes minutes
 				t.Errorf("%s takes %v for a megabyte of %s", reader, took, name)
 			}
 		}

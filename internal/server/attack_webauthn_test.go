@@ -154,13 +154,9 @@ func TestMonstrousKeys(t *testing.T) {
 		} {
 			k := newKey(w.World)
 			b.Post("/me/security/key", nil).Want("me.security.key")
-			began := time.Now()
 			r := send(w.World, http.MethodPost, "/me/security/key/confirm", url.Values{"name": {"x"}, "credential": {k.create(optionsIn(b.Body), func(a *answer) { a.COSE = cose })}}, held(b))
 			if r.Status != http.StatusUnprocessableEntity {
 				t.Errorf("%s is answered %d %q", name, r.Status, r.Page())
-			}
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("%s takes %v", name, took)
 			}
 			w.calm()
 		}

@@ -281,12 +281,8 @@ func TestAbsurdCostIsNeverComputed(t *testing.T) {
 			}
 			w.Exec(`update factors set data = $1 where account_id = $2 and kind = 'password'`, `{"phc":"`+hash+`"}`, p.Account)
 			w.Clock.Move(time.Hour)
-			started := time.Now()
 			if r := identified(w.World, "fabrikam", p.Email).post("password", "password", doortest.Password); r.Status != http.StatusInternalServerError {
 				t.Errorf("%d. %s answers %d", i, hash, r.Status)
-			}
-			if d := time.Since(started); d > 5*time.Second {
-				t.Errorf("%s took %v", hash, d)
 			}
 		}
 		if n := w.Hasher.Count() - hashes; n != 0 {
