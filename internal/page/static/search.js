@@ -14,16 +14,16 @@
 
   const hits = () => [...panel.querySelectorAll("a, button")];
   const busy = is => panel.setAttribute("aria-busy", is);
+  const stop = () => { clearTimeout(wait); running?.abort(); };
   const close = () => { // and what is still under way does not open it again
-    clearTimeout(wait);
-    running?.abort();
+    stop();
     busy(false);
     panel.hidden = true;
     shown = "";
   };
   const show = async () => {
     const q = input.value.trim();
-    running?.abort();
+    stop();
     if (q === shown && !panel.hidden) return busy(false);
     const { signal } = running = new AbortController();
     busy(true);
@@ -43,7 +43,7 @@
       if (!signal.aborted) close(); // the form itself still works
     }
   };
-  input.addEventListener("input", () => { clearTimeout(wait); busy(true); wait = setTimeout(show, 150); });
+  input.addEventListener("input", () => { stop(); busy(true); wait = setTimeout(show, 150); });
   input.addEventListener("focus", show);
   form.addEventListener("submit", e => { // Enter opens the first hit of what stands there
     const first = hits()[0];
